@@ -1,0 +1,1 @@
+"""The control API of the transfer server, for programs to import."""
