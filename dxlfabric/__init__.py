@@ -1,0 +1,1 @@
+"""The bus itself: MQTT and DXL message codecs, the embedded broker, certificates, connections."""
