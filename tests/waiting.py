@@ -1,0 +1,19 @@
+"""Waiting for things that say nothing when they happen."""
+
+import threading
+import time
+from collections.abc import Callable
+
+TIMEOUT = 30.0
+"""Seconds to wait for something on a busy machine."""
+
+_INTERVAL = 0.02
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until something is the case; fails the test if that takes too long."""
+    deadline = time.monotonic() + TIMEOUT
+    tick = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline
+        tick.wait(_INTERVAL)
