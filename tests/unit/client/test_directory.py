@@ -1,0 +1,95 @@
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dxlfiletransferclient.storage import directory as directory_module
+from dxlfiletransferclient.storage.directory import Directory, open_directory
+
+
+@pytest.fixture(params=[True, False], ids=["descriptors", "paths"])
+def directory(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Directory]:
+    monkeypatch.setattr(directory_module, "_HAS_DESCRIPTORS", request.param)
+    with open_directory(tmp_path) as opened:
+        yield opened
+
+
+def test_names_of_what_is_there(directory: Directory, tmp_path: Path) -> None:
+    directory.make("d")
+    os.close(directory.open_file("f", os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+
+    assert sorted(directory.names()) == ["d", "f"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["d", "f"]
+
+    directory.rmdir("d")
+    directory.unlink("f")
+    assert directory.names() == []
+
+
+def test_identity_tells_directories_apart(directory: Directory, tmp_path: Path) -> None:
+    directory.make("d")
+    with open_directory(tmp_path) as same, directory.child("d") as other:
+        assert same.identity == directory.identity
+        assert other.identity != directory.identity
+
+
+def test_a_child_is_no_link_and_no_file(directory: Directory, tmp_path: Path) -> None:
+    directory.make("d")
+    (tmp_path / "link").symlink_to("d")
+    (tmp_path / "file").touch()
+
+    for name in ("link", "file"):
+        with pytest.raises(NotADirectoryError):
+            directory.child(name)
+    with pytest.raises(FileNotFoundError):
+        directory.child("absent")
+    with directory.child("d") as child:
+        assert child.names() == []
+
+
+def test_a_linked_file_is_not_opened(directory: Directory, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+
+    for flags in (os.O_RDONLY, os.O_WRONLY | os.O_CREAT):
+        with pytest.raises(OSError, match="symbolic"):
+            directory.open_file("link", flags)
+    with pytest.raises(FileNotFoundError):
+        directory.open_file("absent", os.O_RDONLY)
+
+
+def test_a_file_moves_over_another(directory: Directory, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("new")
+    directory.make("d")
+    (tmp_path / "d" / "old").write_text("old")
+
+    with directory.child("d") as child:
+        directory.move("file", child, "old")
+        child.sync()
+
+    assert (tmp_path / "d" / "old").read_text() == "new"
+
+
+def test_closing_twice_is_no_error(directory: Directory) -> None:
+    directory.close()
+    directory.close()
+
+
+@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.touch()])
+def test_what_is_no_directory_is_not_opened(
+    directory: Directory, tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "other")
+    with pytest.raises((FileNotFoundError, NotADirectoryError)):
+        open_directory(tmp_path / "other")
+
+
+def test_files_do_not_move_between_kinds_of_directories(
+    directory: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory_module, "_HAS_DESCRIPTORS", not directory_module._HAS_DESCRIPTORS)
+    with open_directory(tmp_path) as other, pytest.raises(TypeError):
+        directory.move("a", other, "b")
