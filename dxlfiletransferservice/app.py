@@ -1,0 +1,274 @@
+"""The service as an application: configuration, connection, registration and their end."""
+
+import logging
+import os
+import threading
+import warnings
+from configparser import ConfigParser
+from pathlib import Path
+from typing import Final
+
+from dxlclient.client import DxlClient
+from dxlclient.exceptions import DxlException
+from dxlclient.service import ServiceRegistrationInfo
+
+from dxlfabric.client import FabricClient
+from dxlfabric.configuration import load_configuration
+from dxlfabric.errors import ConfigurationError, ConnectError
+from dxlfiletransferclient.constants import SERVICE_TYPE
+from dxlfiletransferclient.errors import WorkingDirectoryInUseError
+from dxlfiletransferclient.store import FileStoreManager
+from dxlfiletransferservice.configdirectory import (
+    SETTINGS_FILE,
+    require_complete,
+    require_filled_in,
+)
+from dxlfiletransferservice.requesthandlers import SegmentRequestCallback
+from dxlfiletransferservice.settings import (
+    ServiceSettings,
+    parse_settings,
+    read_parser,
+    read_settings,
+)
+
+with warnings.catch_warnings():
+    # It imports pkg_resources, which warns each time that its end is near.
+    warnings.simplefilter("ignore")
+    from dxlbootstrap.app import Application
+
+EXPIRY_INTERVAL: Final = 60.0
+"""Seconds between two looks for unfinished files that nobody goes on with.
+
+A look lists the working directory once. A file may outlive its lifetime by this much.
+"""
+
+SHORTEST_EXPIRY_INTERVAL: Final = 1.0
+"""Seconds between two looks when the lifetime itself is shorter than `EXPIRY_INTERVAL`."""
+
+STOP_TIMEOUT: Final = 5.0
+"""Seconds that the end of the service waits for one of its own threads."""
+
+_LOCK_WAIT: Final = 0.1  # seconds between two looks whether a start that has to end is connecting
+
+_logger = logging.getLogger(__name__)
+
+
+class FileTransferService(Application):
+    """Stores the files that version 1 clients send over the fabric.
+
+    `run` reads the configuration directory, connects, registers and returns; segments are then
+    stored on the threads of the incoming message pool until `destroy`. As a context manager it
+    destroys itself, also after a failed start.
+
+    A subclass may override the ``on_…`` methods of ``dxlbootstrap.app.Application``.
+
+    Args:
+        config_dir: Directory with ``dxlclient.config``, ``dxlfiletransferservice.config`` and
+            perhaps ``logging.config``.
+
+    Example:
+        >>> with FileTransferService("/etc/file-transfer") as service:  # doctest: +SKIP
+        ...     service.run()
+        ...     input("Enter ends the service")
+    """
+
+    DXL_SERVICE_REGISTRATION_TIMEOUT = 60
+    """Seconds that `run` waits for the broker to confirm the registration."""
+
+    def __init__(self, config_dir: str | os.PathLike[str]) -> None:
+        self._settings: ServiceSettings | None = None
+        self._store: FileStoreManager | None = None
+        self._expiry: _ExpiryThread | None = None
+        super().__init__(os.fspath(config_dir), SETTINGS_FILE)
+
+    def __del__(self) -> None:
+        # An instance whose constructor failed has nothing to destroy, not even a lock.
+        if hasattr(self, "_lock"):
+            super().__del__()
+
+    @property
+    def client(self) -> DxlClient | None:
+        """The client that connects the service to the fabric; ``None`` unless it runs."""
+        return self._dxl_client
+
+    @property
+    def config(self) -> ConfigParser | None:
+        """What ``dxlfiletransferservice.config`` says; ``None`` before `run` has read it."""
+        return self._config
+
+    @property
+    def settings(self) -> ServiceSettings | None:
+        """The checked settings from that file; ``None`` before `run` has read them."""
+        return self._settings
+
+    @property
+    def service_id(self) -> str | None:
+        """The id under which this instance is registered on the fabric; ``None`` if it is not."""
+        registered = self._dxl_client is not None and self._services
+        return self._services[0].service_id if registered else None
+
+    def check_configuration(self) -> None:
+        """Check the configuration directory, and completes it, without starting anything.
+
+        Raises:
+            ConfigurationError: The configuration cannot be used, or files were missing and have
+                been created to be filled in.
+        """
+        require_complete(Path(self._config_dir))
+        require_filled_in(Path(self._config_dir))
+        read_settings(Path(self._app_config_path))
+        load_configuration(self._client_config_path)
+
+    def run(self) -> None:
+        """Start the service, and return when it is registered.
+
+        A broker that cannot be reached is tried again for ever; the log says so. `destroy` in
+        another thread ends the wait.
+
+        Raises:
+            ConfigurationError: As for `check_configuration`, or a directory cannot be used.
+            ConnectError: The broker does not take the registration.
+            dxlclient.exceptions.DxlException: The service was destroyed before it was connected.
+        """
+        super().run()
+
+    def destroy(self) -> None:
+        """End the service: unregister, answer what has arrived, disconnect, close the store.
+
+        May be called at any time and again. A broker that does not answer any more delays it by a
+        few seconds.
+        """
+        if self._running and not self._destroyed:
+            _logger.info("Ending the service")
+        # run() holds the lock for as long as it tries to connect.
+        while not self._lock.acquire(timeout=_LOCK_WAIT):
+            client = self._dxl_client
+            if client is not None and not client.connected:
+                client.destroy()
+        try:
+            self._end()
+        finally:
+            self._lock.release()
+
+    def _end(self) -> None:
+        if self._expiry is not None:
+            self._expiry.stop()
+            self._expiry = None
+        try:
+            super().destroy()
+        finally:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+    def on_load_configuration(self, config: ConfigParser) -> None:
+        """Take the settings from the parsed ``dxlfiletransferservice.config``.
+
+        Args:
+            config: What the file says.
+
+        Raises:
+            ConfigurationError: Something in it is wrong.
+        """
+        settings = parse_settings(config, source=self._app_config_path)
+        self._settings = settings
+        self._incoming_queue_size = settings.incoming.queue_size
+        self._incoming_thread_count = settings.incoming.thread_count
+        self._callbacks_queue_size = settings.callbacks.queue_size
+        self._callbacks_thread_count = settings.callbacks.thread_count
+
+    def on_register_services(self) -> None:
+        """Register the service with the store topic.
+
+        Raises:
+            ConnectError: The broker does not confirm the registration.
+        """
+        if self._settings is None or self._store is None or self._dxl_client is None:
+            raise RuntimeError("services are registered by run(), once it has connected")
+        service = ServiceRegistrationInfo(self._dxl_client, SERVICE_TYPE)
+        callback = SegmentRequestCallback(self._dxl_client, self._store)
+        # On the incoming pool, whose threads are not the network thread: one queue, not two.
+        self.add_request_callback(
+            service, self._settings.store_topic, callback, separate_thread=False
+        )
+        try:
+            self.register_service(service)
+        except DxlException as error:
+            raise ConnectError(
+                f"the broker did not confirm the registration of {self._settings.store_topic} "
+                f"within {self.DXL_SERVICE_REGISTRATION_TIMEOUT} seconds: {error}"
+            ) from error
+        _logger.info("Registered %s as service %s", self._settings.store_topic, service.service_id)
+
+    @property
+    def _client_config_path(self) -> Path:
+        return Path(self._config_dir, self.DXL_CLIENT_CONFIG_FILE)
+
+    def _validate_config_files(self) -> None:
+        # The inherited method looks for defaults beside the module of a subclass, if it finds that.
+        self.check_configuration()
+
+    def _load_configuration(self) -> None:
+        # The inherited method leaves malformed pool settings at their defaults without a word.
+        self._config = read_parser(Path(self._app_config_path))
+        self.on_load_configuration(self._config)
+
+    def _dxl_connect(self) -> None:
+        # In this order, so that faults of the configuration show before any wait for a broker.
+        config = load_configuration(self._client_config_path)
+        config.incoming_message_queue_size = self._incoming_queue_size
+        config.incoming_message_thread_pool_size = self._incoming_thread_count
+        self._open_store()
+        self._dxl_client = FabricClient(config)
+        _logger.info("Connecting to the fabric")
+        self._dxl_client.connect()
+        self.on_register_event_handlers()
+        self.on_register_services()
+        self.on_dxl_connect()
+
+    def _open_store(self) -> None:
+        if self._settings is None:
+            raise RuntimeError("on_load_configuration was overridden without calling it")
+        storage_dir, working_dir = self._settings.storage_dir, self._settings.working_dir
+        lifetime = self._settings.partial_file_lifetime
+        try:
+            self._store = FileStoreManager(storage_dir, working_dir, partial_lifetime=lifetime)
+        except (ValueError, WorkingDirectoryInUseError) as error:
+            raise ConfigurationError(f"{self._app_config_path}: [General] {error}") from error
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self._app_config_path}: [General] storageDir or workingDir cannot be used: "
+                f"{error.filename or storage_dir}: {error.strerror or error}"
+            ) from error
+        interval = max(SHORTEST_EXPIRY_INTERVAL, min(EXPIRY_INTERVAL, lifetime))
+        self._expiry = _ExpiryThread(self._store, interval)
+        self._expiry.start()
+
+    def _unregister_services(self) -> None:
+        """Leave it to the client, which unregisters within bounds when it is destroyed.
+
+        The inherited method waits for a minute, and raises without a connection.
+        """
+
+
+class _ExpiryThread(threading.Thread):
+    """Removes abandoned unfinished files from a store, time after time."""
+
+    def __init__(self, store: FileStoreManager, interval: float) -> None:
+        super().__init__(name="file-transfer-expiry", daemon=True)
+        self._store = store
+        self._interval = interval
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Expire after each interval, not at the start, until `stop`."""
+        while not self._stopped.wait(self._interval):
+            try:
+                self._store.expire()
+            except Exception:
+                _logger.exception("Cannot remove abandoned files; tried again later")
+
+    def stop(self) -> None:
+        """End the thread, after the round that it is in."""
+        self._stopped.set()
+        self.join(STOP_TIMEOUT)
