@@ -1,0 +1,118 @@
+"""The command line ``dxlft``, one module for each command."""
+
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from dxlfiletransferservice import get_version
+from dxlfiletransferservice.command.broker import broker_command
+from dxlfiletransferservice.command.console import complain, complain_about, say
+from dxlfiletransferservice.command.demo import demo_command
+from dxlfiletransferservice.command.exitcodes import MEANINGS, ExitCode, exit_code_for
+from dxlfiletransferservice.command.provision import provision_command
+from dxlfiletransferservice.command.send import send_command
+from dxlfiletransferservice.command.server import server_command
+
+__all__ = ["ExitCode", "app", "main"]
+
+_HELP = """Files over the OpenDXL message bus.
+
+"dxlft server" stores the files that "dxlft send" and other clients send; with nothing else
+installed, it runs a small broker by itself. "dxlft demo" shows everything at once.
+
+\b
+Examples:
+  dxlft demo
+  dxlft server
+  dxlft send report.pdf
+"""
+
+_EPILOG = """\b
+Environment:
+  DXLFT_HOME  directory for certificates, configurations and files
+
+\b
+Exit codes:
+""" + "\n".join(f"  {code.value:3}  {meaning}" for code, meaning in MEANINGS.items())
+
+
+class _Group(TyperGroup):
+    """Ends the process with an exit code, and every error with one line on standard error."""
+
+    def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> Any:
+        arguments = sys.argv[1:] if args is None else list(args)
+        sys.exit(self._run(arguments))
+
+    def _run(self, arguments: list[str]) -> int:
+        verbose = "--verbose" in arguments
+        try:
+            code = super().main(arguments or ["--help"], prog_name="dxlft", standalone_mode=False)
+        except (KeyboardInterrupt, typer.Abort):
+            code = ExitCode.INTERRUPTED
+        except BrokenPipeError:
+            return ExitCode.FAILURE  # whoever read the output has left, and wants no more
+        except Exception as error:  # noqa: BLE001 - the last resort: no traceback for people
+            if hasattr(error, "format_message"):
+                return _usage_error(error)
+            complain_about(error, verbose=verbose)
+            return exit_code_for(error)
+        if code == ExitCode.INTERRUPTED:
+            complain("interrupted")
+        return code if isinstance(code, int) else ExitCode.SUCCESS
+
+
+def _usage_error(error: Any) -> int:
+    """Report an error of typer's; their base class is public in its latest versions alone."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "dxlft"
+    complain(f"{error.format_message()} (see {command} --help)")
+    return int(error.exit_code)
+
+
+app = typer.Typer(
+    name="dxlft",
+    help=_HELP,
+    epilog=_EPILOG,
+    cls=_Group,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo_command,
+    "server": server_command,
+    "send": send_command,
+    "broker": broker_command,
+    "provision": provision_command,
+}
+for _name, _command in _COMMANDS.items():
+    # A backspace keeps the lines of a paragraph apart; docstrings hold it as two characters.
+    _text = inspect.cleandoc(_command.__doc__ or "").replace(r"\b", "\b")
+    app.command(_name, help=_text)(_command)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
+    if wanted:
+        say(f"dxlft {get_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run ``dxlft`` with the arguments of the process, and end it with an exit code."""
+    app()
