@@ -1,0 +1,151 @@
+"""Starts the measured programs, each in a process of its own, and reads what they cost."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from benchmarks.links import Link
+
+READY_SECONDS = 60.0
+"""Seconds that a program may take to say that it is ready."""
+
+STOP_SECONDS = 30.0
+"""Seconds that a program may take to end when it is asked to."""
+
+RUN_SECONDS = 1800.0
+"""Seconds that one measured run may take."""
+
+
+class ProgramError(Exception):
+    """A measured program failed; the message has what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a process has used so far, or during a run.
+
+    Attributes:
+        cpu: Processor time in seconds, user and system together.
+        peak: Largest resident memory so far, in bytes.
+    """
+
+    cpu: float
+    peak: int
+
+
+class Server:
+    """A program that runs until it is told to end; ready once it prints a line with ``ready``.
+
+    Args:
+        command: Program and arguments.
+        link: Network to start it in.
+        log: File for what it says.
+    """
+
+    def __init__(self, command: Sequence[str], link: Link, log: Path) -> None:
+        self._command = [*link.prefix, *command]
+        self._log = log
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        watchdog = threading.Timer(READY_SECONDS, self._process.kill)
+        watchdog.start()
+        try:
+            self._wait_ready(self._process)
+        except BaseException:
+            self.stop()
+            raise
+        finally:
+            watchdog.cancel()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def cost(self) -> Cost:
+        """Return what the program has used since its start."""
+        if self._process is None:
+            raise ProgramError(f"{self._command[0]} does not run")
+        process = psutil.Process(self._process.pid)
+        times = process.cpu_times()
+        return Cost(times.user + times.system, _peak(self._process.pid))
+
+    def stop(self) -> None:
+        """End the program."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.communicate(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate(timeout=STOP_SECONDS)
+
+    def _wait_ready(self, process: subprocess.Popen[str]) -> None:
+        if process.stdout is None:
+            raise ProgramError("the program's output is not read")
+        for line in process.stdout:
+            if line.startswith("ready"):
+                return
+        process.wait(STOP_SECONDS)
+        raise ProgramError(
+            f"{' '.join(self._command)} ended with {process.returncode}:\n{self._log.read_text()}"
+        )
+
+
+def run(command: Sequence[str], link: Link) -> dict[str, Any]:
+    """Run a program to its end and return the JSON object in the last line it prints.
+
+    Raises:
+        ProgramError: It failed, or took more than :data:`RUN_SECONDS`.
+    """
+    words = [*link.prefix, *command]
+    try:
+        done = subprocess.run(
+            words, capture_output=True, text=True, timeout=RUN_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ProgramError(f"{' '.join(words)} took over {RUN_SECONDS:g} seconds") from error
+    if done.returncode:
+        raise ProgramError(f"{' '.join(words)} ended with {done.returncode}:\n{done.stderr}")
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def python(*arguments: str | Path) -> list[str]:
+    """Return a command that runs this Python."""
+    return [sys.executable, *map(str, arguments)]
+
+
+def _peak(pid: int) -> int:
+    """Return a process's largest resident memory in bytes, 0 where the system does not tell."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
