@@ -14,6 +14,9 @@ from dxlfabric.errors import FabricError
 from dxlfabric.registry import ClientIdentity, NotOwnerError, Registration, ServiceRegistry
 from dxlfabric.topics import Subscriptions
 
+LARGEST_REQUEST = 64 * 1024
+"""Bytes of a request to the broker. What a registration says is kept, so it must not be large."""
+
 SERVICES_PER_CLIENT = 1000
 """Registrations that one certificate may hold; a bound on memory, far above any real service."""
 
@@ -165,9 +168,13 @@ class Answers:
         Raises:
             RefusedError: The request asks for what cannot be granted.
         """
+        if len(payload) > LARGEST_REQUEST:
+            raise RefusedError(
+                f"a request of {len(payload)} bytes; a broker takes up to {LARGEST_REQUEST}"
+            )
         try:
             parameters = json.loads(payload.rstrip(b"\0"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if not isinstance(parameters, dict):
             return None

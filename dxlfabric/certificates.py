@@ -104,7 +104,7 @@ def provision(
     port: int | None = None,
     now: datetime | None = None,
 ) -> Provisioned:
-    """Make or completes the certificates, keys and client configurations under a home.
+    """Make or complete the certificates, keys and client configurations under a home.
 
     It may be called as often as one likes, also by several processes at once: what is good stays
     untouched, what is missing is made, certificates that end within a month or lack a host are

@@ -49,7 +49,7 @@ class BrokerLimits:
     Attributes:
         message: Largest remaining length of an MQTT packet, in bytes: topic, envelope and payload.
             The default is the OpenDXL broker's. A client that sends more is disconnected.
-        connections: Clients at once. Each costs about 100 KiB while idle, most of it TLS state.
+        connections: Clients at once. Each costs about 50 KiB while idle, most of it TLS state.
         subscriptions: Topic filters of one client.
         waiting: Bytes that may wait for one client before those who send to it are held up. Four
             largest messages keep a fast client busy; more only adds memory per slow client.

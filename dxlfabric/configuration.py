@@ -61,7 +61,7 @@ class BrokerAddress:
 
 
 def write_client_configuration(path: Path, credentials: Credentials, broker: BrokerAddress) -> bool:
-    """Make a client configuration, or brings the certificates and the broker in one up to date.
+    """Make a client configuration, or bring the certificates and the broker in one up to date.
 
     File names are written as absolute ones: the official client looks for a relative name in the
     current directory first. Other sections and comments of an existing file stay as they are.

@@ -103,7 +103,7 @@ class KeyPairs:
     def ensure(
         self, pair: KeyPair, issue: Issue, is_good: Callable[[x509.Certificate], bool]
     ) -> None:
-        """Complete the pair of a broker or client, and issues its certificate anew if needed.
+        """Complete the pair of a broker or client, and issue its certificate anew if needed.
 
         Args:
             pair: Where it lies, in a directory that exists.

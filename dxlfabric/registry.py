@@ -84,7 +84,7 @@ class ServiceRegistry:
         return iter(list(self._by_id.values()))
 
     def register(self, registration: Registration) -> None:
-        """Add a registration, or renews the one of the same service id.
+        """Add a registration, or renew the one of the same service id.
 
         Raises:
             NotOwnerError: That service id is registered by another certificate.

@@ -117,5 +117,5 @@ class SecureStream:
             return
 
     def take(self) -> bytes:
-        """Return and forgets the encrypted bytes."""
+        """Return and forget the encrypted bytes."""
         return self._outgoing.read()

@@ -108,7 +108,7 @@ class FileTransferService(Application):
         return self._services[0].service_id if registered else None
 
     def check_configuration(self) -> None:
-        """Check the configuration directory, and completes it, without starting anything.
+        """Check the configuration directory, and complete it, without starting anything.
 
         Raises:
             ConfigurationError: The configuration cannot be used, or files were missing and have

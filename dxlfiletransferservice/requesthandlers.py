@@ -122,7 +122,7 @@ class FileStoreRequestCallback(SegmentRequestCallback):
         self._files.expire()
 
     def close(self) -> None:
-        """Close the store and frees its directories for another one; may be called again."""
+        """Close the store and free its directories for another one; may be called again."""
         self._files.close()
 
 

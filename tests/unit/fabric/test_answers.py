@@ -25,7 +25,9 @@ def asked(fabric: Fabric, instance: str, topic: str, content: Any) -> Any:
     return json.loads(bytes(answer.payload))
 
 
-@pytest.mark.parametrize("payload", [b"", b"{", b"[]", b"null", b"\xff", b"7"])
+@pytest.mark.parametrize(
+    "payload", [b"", b"{", b"[]", b"null", b"\xff", b"7", b"[" * 50_000], ids=range(7)
+)
 @pytest.mark.parametrize(
     "topic",
     [
@@ -64,6 +66,14 @@ def test_a_registration_that_makes_no_sense_is_refused(
     service = fabric.join("service")
     error = only_error(fabric.ask(service, topics.SERVICE_REGISTER, GOOD | change), service)
     assert complaint in error.error_message
+    assert fabric.services(service) == {}
+
+
+def test_too_large_a_registration_is_refused(fabric: Fabric) -> None:
+    service = fabric.join("service")
+    content = GOOD | {"metaData": {"x": "y" * 64 * 1024}}
+    error = only_error(fabric.ask(service, topics.SERVICE_REGISTER, content), service)
+    assert "a broker takes up to 65536" in error.error_message
     assert fabric.services(service) == {}
 
 
