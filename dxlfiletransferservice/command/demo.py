@@ -3,6 +3,8 @@
 import hashlib
 import random
 import shlex
+import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Final
@@ -110,7 +112,15 @@ def _compare(source: Path, sent: SentFile, home: Home) -> None:
         complain("what was stored is not what was sent")
         raise typer.Exit(ExitCode.FAILURE)
     say("")
-    say(f"go on with: dxlft server --home {shlex.quote(shown(home.path))}")
+    say(f"go on with: {_program()} server --home {shlex.quote(shown(home.path))}")
+
+
+def _program() -> str:
+    """Return the words with which a shell starts this program again."""
+    started = Path(sys.argv[0])
+    if started.name != "dxlft":
+        return "python -m dxlfiletransferservice.command"
+    return "dxlft" if shutil.which("dxlft") == str(started) else shlex.quote(str(started))
 
 
 def sha256_of(path: Path) -> str:

@@ -1,5 +1,6 @@
 """``dxlft demo`` as a real process."""
 
+import shlex
 import signal
 from pathlib import Path
 
@@ -22,6 +23,8 @@ def test_demo_of_a_file(dxlft: CommandLine, tmp_path: Path) -> None:
     assert "2,000,000 bytes" in demo.output
     assert "MB/s" in demo.output
     assert str(stored) in demo.output
+    again = f"python -m dxlfiletransferservice.command server --home {shlex.quote(str(dxlft.home))}"
+    assert demo.output.splitlines()[-1] == f"go on with: {again}"
     log = (dxlft.home / "server.log").read_text()
     assert "the server has ended" in log
     ((broker, _),) = BROKER_READY.findall(log)
