@@ -1,4 +1,4 @@
-"""What the samples share: the configuration of the DXL client and the log."""
+"""What the samples share: the configuration of the DXL client, the log and the progress."""
 
 import logging
 import os
@@ -9,3 +9,11 @@ CONFIG_FILE = os.environ.get("DXLCLIENT_CONFIG") or str(Path(__file__).parent / 
 
 # Warnings and errors go to standard error.
 logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def show_progress(segment):
+    """Is called after each segment that the service has stored."""
+    percent = 100
+    if segment.total_segments:
+        percent = segment.segments_received * 100 // segment.total_segments
+    print(f"\rPercent complete: {percent}%", end="", flush=True)

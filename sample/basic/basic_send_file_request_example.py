@@ -17,16 +17,7 @@ from dxlclient.client_config import DxlClientConfig
 from dxlfiletransferclient import FileTransferClient
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from common import CONFIG_FILE
-
-
-def show_progress(segment):
-    """Is called after each segment that the service has stored."""
-    percent = 100
-    if segment.total_segments:
-        percent = segment.segments_received * 100 // segment.total_segments
-    print(f"\rPercent complete: {percent}%", end="", flush=True)
-
+from common import CONFIG_FILE, show_progress
 
 if len(sys.argv) not in (2, 3):
     sys.exit("Usage: basic_send_file_request_example.py FILE [DIR]")

@@ -19,7 +19,7 @@ from dxlfiletransferclient import FileTransferClient
 from dxlfiletransferservice.requesthandlers import FileStoreRequestCallback
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from common import CONFIG_FILE
+from common import CONFIG_FILE, show_progress
 
 # Directory under which the service stores files; a relative one counts from the current directory
 STORAGE_DIR = "stored-files"
@@ -30,14 +30,6 @@ STORE_TOPIC = SERVICE_TYPE + "/store"
 
 # Seconds to wait for the broker to confirm that the service is registered
 REGISTRATION_TIMEOUT = 10
-
-
-def show_progress(segment):
-    """Is called after each segment that the service has stored."""
-    percent = 100
-    if segment.total_segments:
-        percent = segment.segments_received * 100 // segment.total_segments
-    print(f"\rPercent complete: {percent}%", end="", flush=True)
 
 
 if len(sys.argv) not in (2, 3):

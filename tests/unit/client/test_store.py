@@ -320,10 +320,10 @@ def test_a_working_directory_elsewhere(storage_dir: Path, tmp_path: Path) -> Non
 
 
 def test_a_working_directory_deep_in_the_storage_directory(storage_dir: Path) -> None:
-    with FileStoreManager(storage_dir, storage_dir / "x" / "work") as store:
+    with FileStoreManager(storage_dir, storage_dir / "x" / "parts") as store:
         store.store_segment(last_request("x/a", b"x", b"x"))
         with pytest.raises(UnsafeNameError, match="working directory"):
-            store.store_segment(last_request("x/work/a", b"x", b"x"))
+            store.store_segment(last_request("x/parts/a", b"x", b"x"))
 
 
 def test_one_store_per_working_directory(store: FileStoreManager, storage_dir: Path) -> None:
