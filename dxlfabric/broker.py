@@ -204,7 +204,7 @@ class EmbeddedBroker:
             self._resume(self._pressure.release(channel.identity.instance))
 
     def deliver(self, deliveries: Iterable[Delivery], cause: Channel | None) -> None:
-        """Send packets to their recipients; holds up who caused them where one is too slow."""
+        """Send packets to their recipients; hold up who caused them where one is too slow."""
         for delivery in deliveries:
             channel = self._channels.get(delivery.recipient)
             if channel is None:

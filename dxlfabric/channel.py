@@ -157,8 +157,7 @@ class Channel(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the client out and let go of those it held up."""
         self._closing = True
-        self._waiting.clear()
-        self._waiting_bytes = 0
+        self._drop_waiting()
         logger.debug("%s: connection ended: %s", self._name(), exc or "closed")
         self._hub.left(self)
         if self._session is not None:
@@ -200,10 +199,13 @@ class Channel(asyncio.BufferedProtocol):
             asyncio.get_running_loop().call_soon(self._take_in)
 
     def close(self, *, flush: bool = True) -> None:
-        """End the connection, with or without sending what still waits in the network's buffer."""
+        """End the connection, with or without sending what still waits in the network's buffer.
+
+        What was not yet encrypted is dropped, so nobody is held up any more while the client takes
+        the rest, or does not.
+        """
         self._closing = True
-        self._waiting.clear()
-        self._waiting_bytes = 0
+        self._drop_waiting()
         if self._transport is None:
             return
         if flush:
@@ -291,7 +293,7 @@ class Channel(asyncio.BufferedProtocol):
         """Handle all packets that ``count`` more bytes complete.
 
         They were decrypted together, so they are handled together even if somebody holds this
-        channel up on the way; a record of TLS, which bounds their size, is small.
+        channel up on the way; beside one large packet's end, that is one small buffer.
         """
         for packet in self._reader.wrote(count):
             if self._closing or self._session is None:
@@ -308,12 +310,21 @@ class Channel(asyncio.BufferedProtocol):
         yield from reaction.deliveries
 
     def _send_waiting(self) -> None:
-        """Encrypt and send as much as the network takes, and keep the books."""
+        """Encrypt and send as much as the network takes."""
         if self._closing:
             return
         while self._waiting and not self._network_full:
             self._encrypt_some()
             self._send_encrypted()
+        self._keep_books()
+
+    def _drop_waiting(self) -> None:
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        self._keep_books()
+
+    def _keep_books(self) -> None:
+        """Tell the hub when a client that was too slow has caught up."""
         if self._waiting_bytes > self._hub.limits.waiting:
             self._congested = True
         elif self._congested and self._waiting_bytes <= self._hub.limits.drained:

@@ -172,6 +172,33 @@ def test_a_slow_subscriber_holds_up_its_publisher_and_nobody_else(
     assert grown < 32 * 1024, f"{grown} KiB more for {count * len(payload) // 1024} KiB sent"
 
 
+def test_a_slow_client_that_says_goodbye_holds_up_nobody(
+    provisioned: Provisioned, credentials: Credentials
+) -> None:
+    limits = BrokerLimits(waiting=256 * 1024, drained=64 * 1024, stall_seconds=10 * TIMEOUT)
+    with ExitStack() as stack:
+        broker = stack.enter_context(EmbeddedBroker(provisioned.broker, limits=limits))
+        slow = stack.enter_context(RawClient(broker.port, credentials, receive_buffer=16 * 1024))
+        slow.connect().subscribe("/slow")
+        channel = next(iter(broker._channels.values()))
+        publisher = stack.enter_context(RawClient(broker.port, credentials)).connect()
+        publisher.subscribe("/done")
+
+        def publish() -> None:
+            while not channel.congested:
+                publisher.send(mqtt.Publish("/slow", bytes(64 * 1024)))
+            publisher.send(mqtt.Publish("/done", b"x"))
+
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        publishing = pool.submit(publish)
+        wait_until(lambda: channel.congested)
+        slow.send(mqtt.Signal(mqtt.PacketType.DISCONNECT))
+        received = publisher.receive()
+        assert isinstance(received, mqtt.Publish)
+        assert received.topic == "/done"
+        publishing.result(TIMEOUT)
+
+
 def test_a_client_that_takes_nothing_is_disconnected(
     provisioned: Provisioned, credentials: Credentials, caplog: pytest.LogCaptureFixture
 ) -> None:
