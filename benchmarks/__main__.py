@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -36,6 +36,12 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else REPORT_WIDTH)
     notes: list[str] = []
     rows: list[Row] = []
+    senders = {OURS: sys.executable}
+    if PEERS.exists():
+        # The first of them is the one that the others are compared with.
+        senders = {PUBLISHED: str(PEERS)} | senders
+    else:
+        notes.append(f"left out: {PUBLISHED}: run this by make bench, which installs it")
     with ExitStack() as stack:
         links = [PLAIN]
         try:
@@ -47,7 +53,7 @@ def main() -> int:
         _make_source(source, arguments.size * report.MEBIBYTE)
         try:
             for link in links:
-                rows += _measure(home, link, source, arguments.rounds, console, notes)
+                rows += _measure(home, link, source, arguments.rounds, console, senders)
         except ProgramError as error:
             console.print(f"[red]{error}[/red]")
             return 1
@@ -60,9 +66,14 @@ def main() -> int:
 
 
 def _measure(
-    home: Path, link: Link, source: Path, rounds: int, console: Console, notes: list[str]
+    home: Path,
+    link: Link,
+    source: Path,
+    rounds: int,
+    console: Console,
+    senders: Mapping[str, str],
 ) -> Iterator[Row]:
-    """Yield the rows of one network."""
+    """Yield the rows of one network; ``senders`` are names and the Python that each runs in."""
     size = source.stat().st_size
     with running_fabric(home / link.name.replace(" ", "-"), link) as fabric:
         yield _forwarding(fabric, rounds, console)
@@ -71,7 +82,7 @@ def _measure(
                 samples: dict[str, list[Sample]] = {}
                 # Taking turns spreads whatever else the machine does over all senders.
                 for _ in range(rounds):
-                    for who, interpreter in _senders(notes):
+                    for who, interpreter in senders.items():
                         with _told(console, f"{who}, {segment_size} bytes, {link.name}"):
                             sample = measurements.version_1(
                                 fabric,
@@ -95,17 +106,6 @@ def _forwarding(fabric: Fabric, rounds: int, console: Console) -> Row:
                 found.append(measurements.forwarding(fabric, service))
     what = f"{measurements.FORWARDED_SIZE // 1024} KiB requests, {measurements.FORWARDED_IN_FLIGHT}"
     return Row.of(f"{what} in flight", "official DXL client", fabric.link.name, found)
-
-
-def _senders(notes: list[str]) -> list[tuple[str, str]]:
-    senders = [(OURS, sys.executable)]
-    if PEERS.exists():
-        senders.insert(0, (PUBLISHED, str(PEERS)))
-    else:
-        note = f"left out: {PUBLISHED}: run this by make bench, which installs it"
-        if note not in notes:
-            notes.append(note)
-    return senders
 
 
 @contextmanager

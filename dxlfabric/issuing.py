@@ -5,6 +5,7 @@ official client takes part in no other key exchange than ``AES128-SHA256``'s, wh
 key on the broker's side.
 """
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Sequence
@@ -66,10 +67,9 @@ def normalized_host(host: str) -> str:
         CertificateError: It is neither a name nor an address.
     """
     bare = host.strip().removeprefix("[").removesuffix("]")
-    try:
+    with contextlib.suppress(ValueError):
         return str(ipaddress.ip_address(bare))
-    except ValueError:
-        pass  # not an address, so it has to be a name
+    # It is no address, so it has to be a name.
     try:
         name = bare.encode("idna").decode("ascii").lower().removesuffix(".")
     except UnicodeError:

@@ -23,6 +23,12 @@ _TO_FILL_IN: Final = {
 }
 
 
+def packaged_default(name: str) -> bytes:
+    """Return one of the packaged files that a configuration directory begins with."""
+    packaged = resources.files("dxlfiletransferservice").joinpath("_config", "app", name)
+    return packaged.read_bytes()
+
+
 def create_missing_files(directory: Path) -> list[str]:
     """Complete a configuration directory from the packaged defaults.
 
@@ -38,7 +44,6 @@ def create_missing_files(directory: Path) -> list[str]:
     Raises:
         ConfigurationError: The directory or a file cannot be created.
     """
-    defaults = resources.files("dxlfiletransferservice").joinpath("_config", "app")
     created = []
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -46,7 +51,7 @@ def create_missing_files(directory: Path) -> list[str]:
         for name in (CLIENT_FILE, SETTINGS_FILE, *((LOGGING_FILE,) if is_new else ())):
             path = directory / name
             if not path.exists():
-                path.write_bytes(defaults.joinpath(name).read_bytes())
+                path.write_bytes(packaged_default(name))
                 created.append(name)
     except OSError as error:
         raise ConfigurationError(

@@ -168,10 +168,6 @@ class Partial:
         self.size += len(payload)
         self._record()
 
-    def remove(self) -> None:
-        """Remove what there is of the file in its directory; may be repeated."""
-        remove(self._directory, self.file_id)
-
     def _flush_sometimes(self, descriptor: int, written: int) -> None:
         self._unflushed += written
         if self._unflushed >= FLUSH_EVERY:

@@ -12,7 +12,7 @@ from dxlfiletransferservice import get_version
 from dxlfiletransferservice.command.broker import broker_command
 from dxlfiletransferservice.command.console import complain, complain_about, say
 from dxlfiletransferservice.command.demo import demo_command
-from dxlfiletransferservice.command.exitcodes import MEANINGS, ExitCode, exit_code_for
+from dxlfiletransferservice.command.exitcodes import ExitCode, exit_code_for
 from dxlfiletransferservice.command.provision import provision_command
 from dxlfiletransferservice.command.send import send_command
 from dxlfiletransferservice.command.server import server_command
@@ -37,7 +37,7 @@ Environment:
 
 \b
 Exit codes:
-""" + "\n".join(f"  {code.value:3}  {meaning}" for code, meaning in MEANINGS.items())
+""" + "\n".join(f"  {int(code):3}  {code.meaning}" for code in ExitCode)
 
 
 class _Group(TyperGroup):

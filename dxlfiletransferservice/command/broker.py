@@ -89,8 +89,8 @@ def _provision(home: Home, host: str, port: int | None) -> Provisioned:
 def _hosts_for_clients(address: str) -> tuple[str, ...]:
     """Return what clients have to use; nothing if the broker listens everywhere."""
     try:
-        if ipaddress.ip_address(address).is_unspecified:
-            return ()
+        is_everywhere = ipaddress.ip_address(address).is_unspecified
     except ValueError:
-        pass  # a host name
-    return (address,)
+        # A host name, which stands for one address.
+        is_everywhere = False
+    return () if is_everywhere else (address,)

@@ -1,21 +1,20 @@
 """The configuration directory of the service that ``dxlft server`` runs."""
 
 import re
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
 from dxlfabric.configuration import load_configuration
 from dxlfabric.durablefiles import make_private_directory, write_file
 from dxlfabric.errors import ConfigurationError
-from dxlfiletransferservice.configdirectory import CLIENT_FILE, SETTINGS_FILE
+from dxlfiletransferservice.configdirectory import CLIENT_FILE, SETTINGS_FILE, packaged_default
 from dxlfiletransferservice.settings import read_settings
 
 _STORAGE: Final = re.compile(r"^storageDir[ \t]*[=:].*$", re.IGNORECASE | re.MULTILINE)
 
 
 def write_settings(directory: Path, storage: Path | None, default: Path) -> None:
-    """Make the settings of the service, or changes where it stores files.
+    """Make the settings of the service, or change where it stores files.
 
     Args:
         directory: The configuration directory, which exists.
@@ -33,8 +32,7 @@ def write_settings(directory: Path, storage: Path | None, default: Path) -> None
             return
         text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
     else:
-        packaged = resources.files("dxlfiletransferservice").joinpath("_config", "app")
-        text = packaged.joinpath(SETTINGS_FILE).read_text(encoding="utf-8")
+        text = packaged_default(SETTINGS_FILE).decode()
     wanted = (storage or default).absolute()
     if not str(wanted).isprintable() or str(wanted) != str(wanted).strip():
         raise ConfigurationError(f"{str(wanted)!r}: settings cannot express such a path")

@@ -124,10 +124,10 @@ def test_nothing_is_left_of_a_file_that_could_not_begin(
 
 
 def test_remove(directory: Directory) -> None:
-    file = Partial.create(directory, "one")
+    Partial.create(directory, "one")
     Partial.create(directory, "two")
-    file.remove()
-    file.remove()
+    partial.remove(directory, "one")
+    partial.remove(directory, "one")
     assert sorted(directory.names()) == ["dxlft-two.journal", "dxlft-two.part"]
 
 
