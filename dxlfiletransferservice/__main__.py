@@ -3,24 +3,20 @@
 import argparse
 import logging
 import logging.config
-import signal
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 from dxlfabric.errors import ConfigurationError, FabricError
 from dxlfiletransferservice import FileTransferService, get_version
 from dxlfiletransferservice.configdirectory import LOGGING_FILE
+from dxlfiletransferservice.endings import Stopped, stopped_by_signals, wait_for_ever
 
 SUCCESS: Final = 0
 FAILURE: Final = 1  # argparse ends with 2 when the arguments are wrong
 
 _LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-_IDLE_SECONDS: Final = 3600.0  # a signal ends the wait; waking up once an hour costs nothing
 
 _logger = logging.getLogger("dxlfiletransferservice")
 
@@ -36,17 +32,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         end the process with 2.
     """
     options = _parser().parse_args(arguments)
-    for each in _SIGNALS:
-        signal.signal(each, _stop)
     try:
-        _configure_logging(options.config_dir)
-        with FileTransferService(options.config_dir) as service:
-            # First, so that a mistake shows as one line before anything is logged.
-            service.check_configuration()
-            service.run()
-            _report_ready(service)
-            while True:
-                time.sleep(_IDLE_SECONDS)
+        with stopped_by_signals():
+            _configure_logging(options.config_dir)
+            with FileTransferService(options.config_dir) as service:
+                # First, so that a mistake shows as one line before anything is logged.
+                service.check_configuration()
+                service.run()
+                _report_ready(service)
+                wait_for_ever()
+    except Stopped:
+        return SUCCESS
     except FabricError as error:
         _report(str(error))
     except Exception as error:
@@ -65,13 +61,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("config_dir", type=Path, help="directory with the configuration files")
     parser.add_argument("--version", action="version", version=get_version())
     return parser
-
-
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    """End the process cleanly, from wherever it is; the next signal ends it at once."""
-    for each in _SIGNALS:
-        signal.signal(each, signal.SIG_DFL)
-    raise SystemExit(SUCCESS)
 
 
 def _configure_logging(directory: Path) -> None:

@@ -10,7 +10,6 @@ import typer
 from dxlfabric.broker import EmbeddedBroker
 from dxlfabric.certificates import DEFAULT_PORT, Provisioned, provision
 from dxlfiletransferservice.command.console import log_to_stderr, say, shown
-from dxlfiletransferservice.command.endings import stop_with_stdin
 from dxlfiletransferservice.command.options import (
     DEFAULT_ADDRESS,
     HIGHEST_PORT,
@@ -19,6 +18,7 @@ from dxlfiletransferservice.command.options import (
     StopWithStdinOption,
     VerboseOption,
 )
+from dxlfiletransferservice.endings import stop_with_stdin
 from dxlfiletransferservice.home import Home
 from dxlfiletransferservice.supervisor import READY
 

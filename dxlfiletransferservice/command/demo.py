@@ -15,10 +15,10 @@ from dxlfabric.connection import connect
 from dxlfabric.durablefiles import write_file
 from dxlfiletransferclient import FileTransferClient
 from dxlfiletransferservice.command.console import complain, log_to_stderr, rate, say, shown
-from dxlfiletransferservice.command.endings import Stopped, stopped_by_signals
 from dxlfiletransferservice.command.exitcodes import ExitCode
 from dxlfiletransferservice.command.options import VerboseOption
 from dxlfiletransferservice.command.sending import SEGMENT_SIZE, SentFile, fault_of, send_file
+from dxlfiletransferservice.endings import Stopped, stopped_by_signals
 from dxlfiletransferservice.home import Home, settings_file
 from dxlfiletransferservice.settings import read_settings
 from dxlfiletransferservice.supervisor import CommandProcess, ProcessFailedError

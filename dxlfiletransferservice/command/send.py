@@ -13,10 +13,10 @@ from dxlfabric.errors import ConfigurationError
 from dxlfiletransferclient import FileTransferClient, FileTransferError
 from dxlfiletransferclient.constants import MAX_SEGMENT_SIZE
 from dxlfiletransferservice.command.console import complain_about, log_to_stderr, say, shown
-from dxlfiletransferservice.command.endings import Stopped, stopped_by_signals
 from dxlfiletransferservice.command.exitcodes import ExitCode
 from dxlfiletransferservice.command.options import HomeOption, VerboseOption
 from dxlfiletransferservice.command.sending import SEGMENT_SIZE, SentFile, fault_of, send_file
+from dxlfiletransferservice.endings import Stopped, stopped_by_signals
 from dxlfiletransferservice.home import Home
 
 

@@ -10,12 +10,6 @@ import typer
 from dxlfabric.connection import connect
 from dxlfiletransferservice import FileTransferService
 from dxlfiletransferservice.command.console import log_to_stderr, say, shown
-from dxlfiletransferservice.command.endings import (
-    Stopped,
-    stop_with_stdin,
-    stopped_by_signals,
-    wait_for_ever,
-)
 from dxlfiletransferservice.command.exitcodes import exit_code_for
 from dxlfiletransferservice.command.options import (
     DEFAULT_ADDRESS,
@@ -27,6 +21,12 @@ from dxlfiletransferservice.command.options import (
 from dxlfiletransferservice.command.servicedirectory import (
     write_joining_configuration,
     write_settings,
+)
+from dxlfiletransferservice.endings import (
+    Stopped,
+    stop_with_stdin,
+    stopped_by_signals,
+    wait_for_ever,
 )
 from dxlfiletransferservice.home import Home
 from dxlfiletransferservice.supervisor import READY, BrokerSupervisor, ProcessFailedError

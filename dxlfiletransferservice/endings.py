@@ -1,7 +1,9 @@
-"""How a command learns that it is time to end."""
+"""How a process that runs for long learns that it is time to end."""
 
 import os
+import select
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,10 +40,23 @@ def stopped_by_signals() -> Iterator[None]:
 
 
 def wait_for_ever() -> NoReturn:
-    """Wait until a signal raises something; waking up once an hour costs nothing."""
-    never = threading.Event()
-    while True:
-        never.wait(_IDLE_SECONDS)
+    """Wait, in the main thread, until a signal raises something.
+
+    A signal interrupts a system call only if the main thread is in it. One that comes just before,
+    or to another thread, is noticed here as well: the interpreter writes a byte at once, which ends
+    the wait, and its handler runs then.
+    """
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        reader.setblocking(False)  # noqa: FBT003 - the method has no other form
+        writer.setblocking(False)  # noqa: FBT003
+        former = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        try:
+            while True:
+                if select.select([reader], [], [], _IDLE_SECONDS)[0]:
+                    reader.recv(_READ_AT_ONCE)
+        finally:
+            signal.set_wakeup_fd(former)
 
 
 def stop_with_stdin() -> None:
