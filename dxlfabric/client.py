@@ -161,8 +161,18 @@ class FabricClient(DxlClient):
         # end it would wait there for ever, for workers that are gone.
         with self._disconnect_lock:
             if not self._ended:
-                super()._disconnect()
+                self._disconnect_once()
                 self._ended = self._ending
+
+    def _disconnect_once(self) -> None:
+        try:
+            super()._disconnect()
+        except AttributeError:
+            # The base class stumbled over a thread that connect() took away at that moment; now
+            # that it is gone, nothing is left to stumble over.
+            if self._thread is not None:
+                raise
+            super()._disconnect()
 
     def _set_brokers(self, brokers: Sequence[Broker]) -> None:
         if self.config.use_websockets:

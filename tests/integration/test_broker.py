@@ -5,6 +5,7 @@ import logging
 import resource
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -184,14 +185,17 @@ def test_a_slow_client_that_says_goodbye_holds_up_nobody(
         publisher = stack.enter_context(RawClient(broker.port, credentials)).connect()
         publisher.subscribe("/done")
 
+        enough = threading.Event()
+
         def publish() -> None:
-            while not channel.congested:
+            while not enough.is_set():
                 publisher.send(mqtt.Publish("/slow", bytes(64 * 1024)))
             publisher.send(mqtt.Publish("/done", b"x"))
 
         pool = stack.enter_context(ThreadPoolExecutor(1))
         publishing = pool.submit(publish)
         wait_until(lambda: channel.congested)
+        enough.set()
         slow.send(mqtt.Signal(mqtt.PacketType.DISCONNECT))
         received = publisher.receive()
         assert isinstance(received, mqtt.Publish)

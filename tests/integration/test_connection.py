@@ -1,7 +1,9 @@
 import contextlib
 import socket
 import threading
+import time
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 from dxlclient.broker import Broker
@@ -32,6 +34,15 @@ from tests.tlsservers import (
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
+
+
+@pytest.fixture
+def pause(mocker: MockerFixture) -> MagicMock:
+    """What passes the time between two attempts; other modules sleep as ever."""
+    clock = mocker.patch("dxlfabric.connection.time")
+    clock.monotonic = time.monotonic
+    sleep: MagicMock = clock.sleep
+    return sleep
 
 
 @pytest.fixture
@@ -119,24 +130,21 @@ def test_broker_that_stops_answering_after_the_first_look(
     assert welcomed
 
 
-def test_broker_that_comes_late_is_tried_again(
-    provisioned: Provisioned, mocker: MockerFixture
-) -> None:
+def test_broker_that_comes_late_is_tried_again(provisioned: Provisioned, pause: MagicMock) -> None:
     port = unused_port()
     with contextlib.ExitStack() as stack:
 
         def start_broker(_: float) -> None:
             stack.enter_context(EmbeddedBroker(provisioned.broker, port=port))
 
-        pause = mocker.patch("dxlfabric.connection.time.sleep", side_effect=start_broker)
+        pause.side_effect = start_broker
         config = config_of(provisioned.client.credentials, at(port))
         with connect(config, timeout=TIMEOUT, retries=5, retry_delay=0.25) as client:
             assert client.connected
         pause.assert_called_once_with(0.25)
 
 
-def test_retries_end(provisioned: Provisioned, mocker: MockerFixture) -> None:
-    pause = mocker.patch("dxlfabric.connection.time.sleep")
+def test_retries_end(provisioned: Provisioned, pause: MagicMock) -> None:
     config = config_of(provisioned.client.credentials, at(unused_port()))
     with pytest.raises(ConnectError, match="nobody listens"):
         connect(config, timeout=TIMEOUT, retries=3)
@@ -144,9 +152,8 @@ def test_retries_end(provisioned: Provisioned, mocker: MockerFixture) -> None:
 
 
 def test_no_retry_where_it_cannot_help(
-    provisioned: Provisioned, foreign: Provisioned, mocker: MockerFixture
+    provisioned: Provisioned, foreign: Provisioned, pause: MagicMock
 ) -> None:
-    pause = mocker.patch("dxlfabric.connection.time.sleep")
     with (
         EmbeddedBroker(foreign.broker) as broker,
         pytest.raises(ConnectError, match="certificate is not accepted"),
@@ -157,8 +164,7 @@ def test_no_retry_where_it_cannot_help(
     pause.assert_not_called()
 
 
-def test_no_retry_after_the_time_out(provisioned: Provisioned, mocker: MockerFixture) -> None:
-    pause = mocker.patch("dxlfabric.connection.time.sleep")
+def test_no_retry_after_the_time_out(provisioned: Provisioned, pause: MagicMock) -> None:
     config = config_of(provisioned.client.credentials, at(unused_port()))
     with pytest.raises(ConnectError):
         connect(config, timeout=1.0, retries=3, retry_delay=1.0)
@@ -219,3 +225,15 @@ def test_client_class_can_be_used_on_its_own(configuration: Path) -> None:
     with FabricClient(load_configuration(configuration)) as client:
         client.connect()
         assert client.connected
+
+
+def test_a_thread_that_is_taken_away_while_disconnecting(
+    provisioned: Provisioned, mocker: MockerFixture
+) -> None:
+    """The base class looks at its connecting thread twice; connect() may end it in between."""
+    client = FabricClient(config_of(provisioned.client.credentials, at(unused_port())))
+    disconnect = mocker.patch.object(DxlClient, "_disconnect", side_effect=[AttributeError, None])
+    client._disconnect()
+    assert disconnect.call_count == 2
+    mocker.stop(disconnect)
+    client.destroy()
