@@ -1,0 +1,239 @@
+"""Messages to parcels and back, as the attributes of their classes say."""
+
+import json
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields
+from enum import StrEnum
+from functools import cache
+from typing import Any, Final, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from dxlfiletransferclient.errors import brief
+from dxlfiletransferclient.intervals import Ranges
+from dxlfiletransferclient.protocol.limits import MAX_PAYLOAD, MAX_RANGES, MAX_REASON_LENGTH
+from dxlfiletransferclient.protocol.messages import (
+    BatchEntry,
+    BatchRequest,
+    Message,
+    RefusalAnswer,
+)
+from dxlfiletransferclient.protocol.parcels import Parcel, Payload, sealed, verified
+from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
+
+M = TypeVar("M", bound=Message)
+
+_PAYLOAD: Final = "payload"
+_HEADER_LENGTH: Final = 4
+_MAX_DIGITS: Final = 20
+"""Digits of a number in a field, its sign included: every 64-bit number has fewer."""
+
+
+def encode(message: Message) -> Parcel:
+    """Return a message as a sealed parcel."""
+    if isinstance(message, BatchRequest):
+        return sealed({}, _batch_payload(message))
+    values: dict[str, str] = {}
+    payload: Payload = b""
+    for name, kind in _attributes(type(message)).items():
+        value = getattr(message, name)
+        if name == _PAYLOAD:
+            payload = value
+        elif kind.parts is not None:
+            payload = _json([_object(part) for part in value])
+        elif value is not None and value != ():
+            values[name] = kind.to_text(value)
+    return sealed(values, payload)
+
+
+def decode(kind: type[M], parcel: Parcel) -> M:
+    """Read a message from a parcel that came over the bus.
+
+    Args:
+        kind: The class of the message.
+        parcel: What came. Fields that the class does not know are ignored.
+
+    Raises:
+        RefusedError: ``CORRUPT`` if the parcel was damaged on its way, ``INVALID`` if it is no such
+            message.
+    """
+    parcel = verified(parcel)
+    try:
+        if kind is BatchRequest:
+            return cast("M", _batch(parcel.payload))
+        values: dict[str, Any] = {}
+        for name, attribute in _attributes(kind).items():
+            if name == _PAYLOAD:
+                values[name] = parcel.payload
+            elif attribute.parts is not None:
+                found = json.loads(bytes(parcel.payload))
+                values[name] = tuple(_from_object(attribute.parts, each) for each in _list(found))
+            elif name in parcel.fields:
+                values[name] = attribute.from_text(name, parcel.fields[name])
+        return kind(**values)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise RefusedError(ErrorCode.INVALID, f"no valid message: {_reason(error)}") from error
+
+
+def encode_refusal(error: RefusedError) -> Parcel:
+    """Return what an error response carries, beside the code and text that every one has."""
+    retry_after = error.retry_after
+    milliseconds = None if retry_after is None else max(0, round(retry_after * 1000))
+    text = error.message[:MAX_REASON_LENGTH]
+    return encode(RefusalAnswer(code=error.code, text=text, retry_after_ms=milliseconds))
+
+
+def decode_refusal(parcel: Parcel) -> RefusedError:
+    """Read an error from what an error response carries; damage on the way is an error as well."""
+    try:
+        found = decode(RefusalAnswer, parcel)
+    except RefusedError as error:
+        return error
+    retry_after = None if found.retry_after_ms is None else found.retry_after_ms / 1000
+    return RefusedError(found.code, found.text, retry_after)
+
+
+class _Attribute:
+    """How one attribute of a message travels."""
+
+    def __init__(self, hint: Any, field: "Field[Any]") -> None:
+        choices = get_args(hint) if get_origin(hint) is types.UnionType else (hint,)
+        self.kind = next(choice for choice in choices if choice is not types.NoneType)
+        self.optional = types.NoneType in choices
+        self.required = field.default is MISSING
+        parts = get_args(self.kind)
+        message = get_origin(self.kind) is tuple and self.kind != Ranges
+        self.parts: type[Message] | None = parts[0] if message else None
+
+    def to_text(self, value: Any) -> str:
+        if self.kind is bool:
+            return "1" if value else "0"
+        if self.kind == Ranges:
+            return ",".join(f"{start}-{end}" for start, end in value[:MAX_RANGES])
+        return str(value)
+
+    def from_text(self, name: str, text: str) -> Any:
+        if self.kind is bool:
+            return _one_of(name, text, {"0": False, "1": True})
+        if self.kind is int:
+            return _number(name, text)
+        if self.kind == Ranges:
+            return _ranges(name, text)
+        if issubclass(self.kind, StrEnum):
+            return _one_of(name, text, {each.value: each for each in self.kind})
+        return text
+
+    def from_json(self, name: str, value: Any) -> Any:
+        if value is None and self.optional:
+            return None
+        if isinstance(value, str) and issubclass(self.kind, str):
+            return self.from_text(name, value)
+        if type(value) is self.kind:
+            return value
+        raise ValueError(f"{name!r} is {brief(value)}")
+
+
+def _attributes(kind: Any) -> Mapping[str, _Attribute]:
+    return _cached_attributes(kind)
+
+
+@cache
+def _cached_attributes(kind: Any) -> Mapping[str, _Attribute]:
+    hints = get_type_hints(kind)
+    return {field.name: _Attribute(hints[field.name], field) for field in fields(kind)}
+
+
+def _object(message: Message) -> dict[str, Any]:
+    """Return a message as it is inside a JSON array; what has its default is left out."""
+    found: dict[str, Any] = {}
+    for field in fields(message):
+        value = getattr(message, field.name)
+        if field.name != _PAYLOAD and (field.default is MISSING or value != field.default):
+            found[field.name] = value
+    return found
+
+
+def _from_object(kind: type[M], found: Any, **more: Any) -> M:
+    if not isinstance(found, dict):
+        raise TypeError(f"an array holds {brief(found)}")
+    known = _attributes(kind)
+    values = {
+        name: known[name].from_json(name, value)
+        for name, value in found.items()
+        if name in known and name != _PAYLOAD
+    }
+    return kind(**values, **more)
+
+
+def _batch_payload(batch: BatchRequest) -> bytes:
+    objects = [{**_object(entry), "length": len(entry.payload)} for entry in batch.entries]
+    header = _json(objects)
+    contents = [entry.payload for entry in batch.entries]
+    payload = b"".join([len(header).to_bytes(_HEADER_LENGTH, "big"), header, *contents])
+    if len(payload) > MAX_PAYLOAD:
+        raise ValueError(f"a batch of {len(payload)} bytes is over the limit of {MAX_PAYLOAD}")
+    return payload
+
+
+def _batch(payload: Payload) -> BatchRequest:
+    view = memoryview(payload)
+    position = _HEADER_LENGTH + int.from_bytes(view[:_HEADER_LENGTH], "big")
+    if len(view) < position:
+        raise ValueError("the batch is shorter than its own header says")
+    entries: list[BatchEntry] = []
+    for found in _list(json.loads(bytes(view[_HEADER_LENGTH:position]))):
+        length = found.pop("length", 0) if isinstance(found, dict) else 0
+        if type(length) is not int or not 0 <= length <= len(view) - position:
+            raise ValueError("an entry of the batch is longer than what is left of it")
+        content = view[position : position + length]
+        entries.append(_from_object(BatchEntry, found, payload=content))
+        position += length
+    if position != len(view):
+        raise ValueError("the batch is longer than its entries")
+    return BatchRequest(entries=tuple(entries))
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _list(value: Any) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    raise TypeError(f"the payload holds {brief(value)} and no array")
+
+
+def _one_of(name: str, text: str, choices: Mapping[str, Any]) -> Any:
+    if text in choices:
+        return choices[text]
+    raise ValueError(f"{name!r} is {brief(text)}, but must be one of {', '.join(choices)}")
+
+
+def _number(name: str, text: str) -> int:
+    # int() alone would take blanks, underscores and the digits of other scripts.
+    if len(text) <= _MAX_DIGITS and text.isascii() and text.removeprefix("-").isdigit():
+        return int(text)
+    raise ValueError(f"{name!r} is {brief(text)}, but must be a whole number")
+
+
+def _ranges(name: str, text: str) -> Ranges:
+    found: list[tuple[int, int]] = []
+    parts = text.split(",") if text else []
+    if len(parts) > MAX_RANGES:
+        raise ValueError(f"{name!r} has more than {MAX_RANGES} ranges")
+    last = -1
+    for part in parts:
+        low, _, high = part.partition("-")
+        start, end = _number(name, low), _number(name, high)
+        if not last < start < end:
+            raise ValueError(f"{name!r} has ranges that are empty, overlap or are out of order")
+        found.append((start, end))
+        last = end
+    return tuple(found)
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, TypeError) and "missing" in text:
+        # What Python says of a missing keyword argument, without the name of the constructor.
+        return "missing " + text.partition("missing ")[2].partition(": ")[2]
+    return text

@@ -1,0 +1,85 @@
+"""Fields and payload as they travel, sealed so that damage on the way is noticed."""
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import xxhash
+
+from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
+
+DIGEST: Final = "digest"
+"""Field with the xxh3-128 of the payload, in hex."""
+
+CHECK: Final = "check"
+"""Field with the xxh3-128 of all other fields, in hex; see :func:`check_of`."""
+
+_OF_THE_FABRIC: Final = "dxl."
+"""Fields whose names begin so are added by brokers on the way and belong to no message."""
+
+_LENGTH: Final = struct.Struct(">I")
+
+Payload = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What one message carries.
+
+    Attributes:
+        fields: Names and values, as the other fields of a DXL message.
+        payload: The payload of the DXL message.
+    """
+
+    fields: Mapping[str, str]
+    payload: Payload = b""
+
+
+def digest_of(payload: Payload) -> str:
+    """Return the digest of a payload or segment: its xxh3-128, 32 hex digits."""
+    return xxhash.xxh3_128_hexdigest(payload)
+
+
+def check_of(fields: Mapping[str, str]) -> str:
+    """Return the digest of fields.
+
+    It is the xxh3-128 of all names and values in the order of the names' UTF-8, each preceded by
+    its length in bytes as a 32-bit big-endian number. The field ``check`` itself, and fields that
+    brokers add, are left out.
+    """
+    state = xxhash.xxh3_128()
+    pairs = [(name.encode(), value.encode()) for name, value in fields.items() if _ours(name)]
+    for name, value in sorted(pairs):
+        for text in (name, value):
+            state.update(_LENGTH.pack(len(text)))
+            state.update(text)
+    return state.hexdigest()
+
+
+def sealed(fields: Mapping[str, str], payload: Payload = b"") -> Parcel:
+    """Return a parcel whose digests are filled in."""
+    whole = {**fields, DIGEST: digest_of(payload)}
+    return Parcel({**whole, CHECK: check_of(whole)}, payload)
+
+
+def verified(parcel: Parcel) -> Parcel:
+    """Return a parcel without what brokers added, if it is as it was sealed.
+
+    Raises:
+        RefusedError: ``CORRUPT``, if it is not.
+    """
+    fields = {name: value for name, value in parcel.fields.items() if _ours(name) or name == CHECK}
+    try:
+        whole = fields.pop(CHECK, None) == check_of(fields)
+    except UnicodeEncodeError:
+        whole = False
+    if not whole:
+        raise RefusedError(ErrorCode.CORRUPT, "the fields of the message were damaged on its way")
+    if fields.get(DIGEST) != digest_of(parcel.payload):
+        raise RefusedError(ErrorCode.CORRUPT, "the payload of the message was damaged on its way")
+    return Parcel(fields, parcel.payload)
+
+
+def _ours(name: str) -> bool:
+    return name != CHECK and not name.startswith(_OF_THE_FABRIC)
