@@ -14,9 +14,10 @@ from dxlclient.broker import Broker
 from dxlclient.client import DxlClient
 from dxlclient.client_config import DxlClientConfig
 from dxlclient.exceptions import DxlException, WaitTimeoutException
-from dxlclient.message import Request, Response
+from dxlclient.message import Event, Request, Response
 
 from dxlfabric.diagnosis import open_socket
+from dxlfabric.translation import from_bytes, to_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +37,11 @@ _NUDGE_SECONDS = 0.1
 class FabricClient(DxlClient):
     """The official client, with bounds on what it waits for.
 
-    It sends small packets at once (``TCP_NODELAY``), also after it has reconnected by itself, gives
-    up an attempt to connect after :data:`RECONNECT_TIMEOUT`, and can be destroyed at any time, also
-    while it tries to connect; its end takes seconds even where the broker has vanished.
+    It writes and reads messages with this package's codec, which spares most of the work that a
+    large payload makes. It sends small packets at once (``TCP_NODELAY``), also after it has
+    reconnected by itself, gives up an attempt to connect after :data:`RECONNECT_TIMEOUT`, and can
+    be destroyed at any time, also while it tries to connect; its end takes seconds even where the
+    broker has vanished.
     ``dxlfabric.connection.connect`` returns one; in all else it is used as its base class is.
 
     Args:
@@ -179,6 +182,42 @@ class FabricClient(DxlClient):
             self.config.websocket_brokers = list(brokers)
         else:
             self.config.brokers = list(brokers)
+
+    def _send_request(self, request: Request) -> None:
+        if not isinstance(request, Request):
+            raise ValueError("only a Request can be sent as a request")
+        request.reply_to_topic = self._reply_to_topic
+        self._publish_message(request.destination_topic, to_bytes(request), self._qos)
+
+    def send_response(self, response: Response) -> None:
+        """Send the answer to a request as the base class does, with less work for a large one.
+
+        Raises:
+            ValueError: It is no response.
+        """
+        if not isinstance(response, Response):
+            raise ValueError("only a Response can be sent as a response")
+        self._publish_message(response.destination_topic, to_bytes(response), self._qos)
+
+    def send_event(self, event: Event) -> None:
+        """Send an event as the base class does, with less work for a large one.
+
+        Raises:
+            ValueError: It is no event.
+        """
+        if not isinstance(event, Event):
+            raise ValueError("only an Event can be sent as an event")
+        self._publish_message(event.destination_topic, to_bytes(event), self._qos)
+
+    def _handle_message(self, channel: str, payload: bytes) -> None:
+        message = from_bytes(payload)
+        message.destination_topic = channel
+        if isinstance(message, Event):
+            self._fire_event(message)
+        elif isinstance(message, Request):
+            self._fire_request(message)
+        elif isinstance(message, Response):
+            self._fire_response(message)
 
     def _get_mqtt_client(self) -> paho.Client:
         return _PromptTransport(
