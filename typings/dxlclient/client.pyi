@@ -67,6 +67,9 @@ class DxlClient:
     def add_response_callback(
         self, topic: str | None, response_callback: ResponseCallback
     ) -> None: ...
+    def remove_response_callback(
+        self, topic: str | None, response_callback: ResponseCallback
+    ) -> None: ...
     def add_event_callback(
         self, topic: str | None, event_callback: EventCallback, subscribe_to_topic: bool = True
     ) -> None: ...

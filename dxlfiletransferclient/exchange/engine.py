@@ -1,0 +1,398 @@
+"""Drives jobs over a bus until they are done, whatever gets lost on the way."""
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Final, TypeVar
+
+from dxlfiletransferclient.constants import DEFAULT_STORE_TOPIC
+from dxlfiletransferclient.errors import FileTransferError, NoAnswerError, NotConnectedError
+from dxlfiletransferclient.exchange.bus import Bus, Reply
+from dxlfiletransferclient.exchange.cancelling import Cancellation
+from dxlfiletransferclient.exchange.jobs import Job
+from dxlfiletransferclient.exchange.options import EngineOptions
+from dxlfiletransferclient.exchange.pending import Pending, PendingAsks
+from dxlfiletransferclient.exchange.pinning import LONGEST_ROUND, Found, Pin, delay
+from dxlfiletransferclient.exchange.question import QuestionJob
+from dxlfiletransferclient.exchange.roster import Roster
+from dxlfiletransferclient.exchange.window import Window
+from dxlfiletransferclient.protocol.limits import SEGMENT_SIZE
+from dxlfiletransferclient.protocol.messages import HelloAnswer, Message
+from dxlfiletransferclient.protocol.parcels import Parcel
+from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
+from dxlfiletransferclient.protocol.verbs import Verb, topic_of
+
+__all__ = ["Engine", "EngineOptions"]
+
+logger = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=Message)
+
+MOST_SILENCES: Final = 3
+"""Time-outs in a row, without any answer between them, after which the instance is looked for: one
+may be an accident, and looking costs a few small messages."""
+
+LONGEST_RETRY_AFTER: Final = 30.0
+"""Seconds that a service may ask to wait; more would look as if nothing went on."""
+
+_OVERLOADED: Final = 0x80000002
+"""Code with which a broker says that it cannot take a request at the moment."""
+
+_NO_HURRY: Final = 0.01
+"""Seconds between calls of a job that has something due and does nothing about it."""
+
+
+class Engine:
+    """Drives jobs over a bus until they are done, all on one instance of the service.
+
+    It repeats what was lost, damaged or refused for the time being, bounds what is outstanding, and
+    finds the service again when it or the broker was restarted. It starts no thread, and does
+    nothing while no method runs.
+
+    Args:
+        bus: What it asks on.
+        store_topic: The store topic of the service; the others are derived from it.
+        key: What the calls are about; the choice among several instances depends on it, so that the
+            same call finds the same one again.
+        options: Sizes and times.
+        cancel: Ends every method from outside.
+
+    Example:
+        >>> engine = Engine(bus, cancel=cancel)  # doctest: +SKIP
+        >>> engine.run([job])  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        store_topic: str = DEFAULT_STORE_TOPIC,
+        *,
+        key: str = "",
+        options: EngineOptions | None = None,
+        cancel: Cancellation | None = None,
+    ) -> None:
+        self._bus = bus
+        self._store_topic = store_topic
+        self._topics = {verb: topic_of(verb, store_topic) for verb in Verb}
+        self._options = options or EngineOptions()
+        self._cancel = cancel
+        self._pin = Pin(bus, store_topic, key, self._options)
+        self._pending: PendingAsks[Job] = PendingAsks(
+            self._new_window(self._options.window, SEGMENT_SIZE),
+            shortest=self._options.shortest_timeout,
+            longest=self._options.longest_timeout,
+            forget=bus.forget,
+        )
+        self._jobs = Roster(dismissed=self._pending.drop)
+        self._silences = 0
+        self._silent_at = -math.inf
+        self._progress_at = bus.now()
+        self._last_refusal: RefusedError | None = None
+        self._stepping = False
+
+    @property
+    def hello(self) -> HelloAnswer:
+        """What the instance in use said about itself, last time that it was asked."""
+        return self._pin.instance.hello
+
+    @property
+    def service_id(self) -> str:
+        """The instance in use."""
+        return self._pin.instance.service_id
+
+    @property
+    def window(self) -> int:
+        """Bytes that may be outstanding at the moment."""
+        return self._pending.window.size
+
+    def limit(self, window: int) -> None:
+        """Take over what the service grants now, in bytes; call it when an answer tells."""
+        self._pending.window.limit(window)
+
+    def connect(self) -> HelloAnswer:
+        """Find the instance to use, unless that was done, and return what it says about itself.
+
+        Raises:
+            RefusedError: ``NO_SERVICE`` if nobody serves version 2 on the topic, which is clear at
+                once; any other error that is the only answer.
+            NoAnswerError: There was no answer within ``connect_timeout``.
+            NotConnectedError: There is no connection to the fabric.
+            TransferCancelledError: It was cancelled.
+        """
+        with self._watched():
+            if self._pin.connect(self._check_cancelled):
+                self._restart()
+        return self.hello
+
+    def run(self, jobs: Iterable[Job], *, each_round: Callable[[], object] | None = None) -> None:
+        """Drive jobs until all of them are finished; connects first if that was not done.
+
+        What goes wrong with one job is that job's alone: it hears of it, and this method returns in
+        the end. Only what concerns all of them is raised, after each job under way has heard of it.
+
+        Args:
+            jobs: The jobs, taken when there is room for one more. Whatever makes them may use
+                :meth:`ask`.
+            each_round: Called after each wait, some times per second at least.
+
+        Raises:
+            RefusedError: As :meth:`connect`.
+            NoAnswerError: Nothing moved forward for as long as ``patience`` says.
+            NotConnectedError: The same, for want of a connection.
+            TransferCancelledError: It was cancelled.
+        """
+        source = iter(jobs)
+        mine: list[Job] = []
+        more = True
+        self.connect()
+        with self._watched():
+            while True:
+                while more and len(mine) < self._options.concurrency:
+                    job = next(source, None)
+                    more = job is not None
+                    if job is not None and not job.finished:
+                        mine.append(job)
+                        self._begin(job)
+                if not mine:
+                    return
+                self._step()
+                if each_round is not None:
+                    each_round()
+                mine = [job for job in mine if job in self._jobs]
+
+    def ask(self, verb: Verb, request: Message, answer: type[M]) -> M:
+        """Ask one small question, with repeats; jobs under way go on meanwhile.
+
+        Args:
+            verb: What is asked.
+            request: With which arguments.
+            answer: Class of the answer.
+
+        Raises:
+            RefusedError: The service refuses it, or does not offer the verb.
+            NoAnswerError: As :meth:`run`.
+            NotConnectedError: As :meth:`run`.
+            TransferCancelledError: It was cancelled.
+        """
+        question = QuestionJob(verb, request, answer)
+        self.connect()
+        with self._watched():
+            self._begin(question)
+            while not question.finished:
+                self._step()
+        return question.result()
+
+    def _begin(self, job: Job) -> None:
+        if not len(self._jobs):
+            self._progress_at = self._bus.now()  # patience begins with each call anew
+        self._jobs.add(job)
+
+    def _step(self) -> None:
+        if self._stepping:
+            raise RuntimeError("a job cannot use the engine while the engine calls it")
+        self._stepping = True
+        try:
+            self._round()
+        finally:
+            self._stepping = False
+
+    def _round(self) -> None:
+        self._check_cancelled()
+        now = self._bus.now()
+        if not self._bus.connected:
+            self._lose("the connection to the fabric was lost", now)
+        if not self._pin.lost:
+            self._expire(now)
+        hurry = False
+        if self._pin.lost:
+            self._pin.seek(now)
+        else:
+            hurry = self._send(now)
+            if not len(self._jobs):
+                return
+        self._check_patience(now)
+        replies = self._bus.wait(now if hurry else self._until(now))
+        now = self._bus.now()
+        for reply in replies:
+            self._hear(reply, now)
+        self._settle(now)
+        self._jobs.sweep()
+
+    def _until(self, now: float) -> float:
+        """When to look again though no reply comes."""
+        due = self._pin.due() if self._pin.lost else min(self._pending.due(now), self._jobs.due())
+        return min(max(due, now + _NO_HURRY), now + LONGEST_ROUND)
+
+    def _check_patience(self, now: float) -> None:
+        waited = now - self._progress_at
+        if waited <= self._options.patience or not (self._pin.lost or len(self._pending)):
+            return
+        whole = f"{waited:.0f} seconds"
+        if self._pin.lost:
+            raise self._pin.failure(whole)
+        last = f": {self._last_refusal}" if self._last_refusal else ""
+        raise NoAnswerError(
+            f"the service on topic {self._store_topic} took nothing for {whole}, in spite of "
+            f"repeats{last}"
+        )
+
+    def _check_cancelled(self) -> None:
+        if self._cancel is not None:
+            self._cancel.check()
+
+    def _expire(self, now: float) -> None:
+        if not self._pending.expire(now) or now < self._silent_at + self._options.shortest_timeout:
+            return
+        self._silent_at = now
+        self._silences += 1
+        if self._silences >= MOST_SILENCES:
+            self._lose("it does not answer", now, silence=True)
+
+    def _lose(self, reason: str, now: float, *, silence: bool = False) -> None:
+        if self._pin.lose(reason, silence=silence) and not len(self._pending):
+            self._progress_at = now  # until now there was nothing to wait for
+
+    def _settle(self, now: float) -> None:
+        """Go on with the instance that was found, if one was."""
+        found = self._pin.found(now)
+        if found is None:
+            return
+        self._silences = 0
+        if found is Found.SLOW:
+            self.limit(self.hello.window)
+            return
+        if found is Found.SAME:
+            self._restart()
+            return
+        self._pending.clear()
+        self._restart()
+        for job in self._jobs:
+            with self._jobs.charged_to(job):
+                job.moved(now)
+
+    def _restart(self) -> None:
+        self._pending.restart(self._new_window(self.hello.window, self.hello.segment_size))
+
+    def _new_window(self, granted: int, segment_size: int) -> Window:
+        return Window(largest=self._options.window, granted=granted, segment_size=segment_size)
+
+    def _send(self, now: float) -> bool:
+        """Send what is due again, and one new request of each job at most.
+
+        Returns:
+            Whether there may be more to do at once.
+        """
+        self._send_ready(now)
+        more = False
+        for job in self._jobs.turns():
+            if self._pin.lost or self._pending.full:
+                break
+            more = self._ask_job(job, now) or more
+        more = self._jobs.sweep() or more
+        if not (more or len(self._pending) or self._pin.lost or self._jobs.due() < math.inf):
+            self._jobs.fail_all(FileTransferError("the job neither asks nor waits for anything"))
+        self._send_ready(now)
+        return more
+
+    def _ask_job(self, job: Job, now: float) -> bool:
+        with self._jobs.charged_to(job):
+            ask = None if job.finished else job.next(self._pending.room, now)
+            if ask is None:
+                return False
+            if ask.verb not in self._pin.verbs:
+                text = f"the service on topic {self._store_topic} does not offer {ask.verb.value!r}"
+                job.refused(ask, RefusedError(ErrorCode.NOT_ALLOWED, text), now)
+                return True
+            if not len(self._pending):
+                self._progress_at = now
+            self._pending.add(job, ask)
+        return True
+
+    def _send_ready(self, now: float) -> None:
+        for pending in self._pending.ready(now):
+            if self._pin.lost:
+                return
+            self._send_one(pending, now)
+
+    def _send_one(self, pending: Pending[Job], now: float) -> None:
+        with self._jobs.charged_to(pending.owner):
+            parcel = pending.ask.parcel()
+            topic = self._topics[pending.ask.verb]
+            try:
+                token = self._bus.ask(topic, parcel, service_id=self.service_id)
+            except NotConnectedError as error:
+                self._lose(str(error), now)
+            else:
+                self._pending.sent(pending, token, now)
+
+    def _hear(self, reply: Reply, now: float) -> None:
+        if self._pin.hear(reply, now):
+            return
+        if reply.refusal is not None:
+            self._hear_error(reply.token, reply.refusal, now)
+            return
+        pending = self._pending.answered(reply.token, now)
+        if pending is not None:
+            self._silences = 0
+            self._pin.answers()
+            self._hear_answer(pending, reply.parcel, now)
+
+    def _hear_answer(self, pending: Pending[Job], parcel: Parcel, now: float) -> None:
+        job = pending.owner
+        with self._jobs.charged_to(job):
+            try:
+                job.answered(pending.ask, parcel, now)
+            except RefusedError as error:
+                if not error.means(ErrorCode.CORRUPT):
+                    raise
+                self._again(pending, error, now)
+                return
+        self._pending.done(pending)
+        self._progressed(now)
+
+    def _hear_error(self, token: int, error: RefusedError, now: float) -> None:
+        busy = error.means(ErrorCode.BUSY) or error.code == _OVERLOADED
+        again = busy or error.means(ErrorCode.CORRUPT)
+        gone = error.means(ErrorCode.NO_SERVICE, ErrorCode.CLOSING)
+        self._silences = 0
+        pending = self._pending.refused(token, now, passing=again or gone, slow=busy)
+        if pending is None:
+            return
+        if again:
+            self._again(pending, error, now)
+        elif gone:
+            if error.means(ErrorCode.CLOSING):
+                self._pin.leaves()
+            self._lose(str(error), now)
+        else:
+            self._pending.done(pending)
+            self._progressed(now)
+            with self._jobs.charged_to(pending.owner):
+                pending.owner.refused(pending.ask, error, now)
+
+    def _again(self, pending: Pending[Job], error: RefusedError, now: float) -> None:
+        logger.debug("%s is sent again: %s", pending.ask.verb, error)
+        self._last_refusal = error
+        pause = delay(pending.setbacks)  # none at first: damage is an accident, as a rule
+        if not error.means(ErrorCode.CORRUPT):
+            pause = delay(pending.setbacks + 1)
+        if error.retry_after is not None:
+            pause = min(error.retry_after, LONGEST_RETRY_AFTER)
+        self._pending.again(pending, now + pause)
+
+    def _progressed(self, now: float) -> None:
+        self._progress_at = now
+        self._last_refusal = None
+        self._pin.progressed()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Wake up when cancelled, and end all jobs under way if the call fails."""
+        with self._cancel.waking(self._bus.wake) if self._cancel else nullcontext():
+            try:
+                yield
+            except BaseException as error:
+                self._jobs.fail_all(error)
+                self._pin.stop()
+                raise

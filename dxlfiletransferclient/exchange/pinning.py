@@ -1,0 +1,263 @@
+"""The instance in use: found at the start, and found again when it was lost."""
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from dxlfiletransferclient.errors import FileTransferError, NoAnswerError, NotConnectedError, brief
+from dxlfiletransferclient.exchange.bus import Bus, Reply
+from dxlfiletransferclient.exchange.instances import Instance
+from dxlfiletransferclient.exchange.options import EngineOptions
+from dxlfiletransferclient.exchange.recovery import Search
+from dxlfiletransferclient.exchange.seeking import Seeker
+from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
+from dxlfiletransferclient.protocol.verbs import Verb, topic_of
+
+logger = logging.getLogger(__name__)
+
+LONGEST_ROUND: Final = 0.25
+"""Seconds after which a wait ends though nothing happened: progress displays are called then, and a
+lost connection is noticed."""
+
+FIRST_DELAY: Final = 0.25
+"""Seconds before something that failed for the time being is tried again; doubles each time."""
+
+LONGEST_DELAY: Final = 4.0
+"""Seconds that such a delay lasts at most."""
+
+_MOST_DOUBLINGS: Final = 10
+
+
+class Found(Enum):
+    """What became of the search for an instance that was lost."""
+
+    SLOW = auto()
+    """It is the same one, and it was only slow: what it was asked, it will answer."""
+
+    SAME = auto()
+    """It is the same one, but what it was asked may not have reached it."""
+
+    OTHER = auto()
+    """It is another one, or the same one started again: it knows only what is durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    """Why an instance is being looked for.
+
+    Attributes:
+        reason: In words.
+        silence: Whether nothing but missing answers speaks for it.
+    """
+
+    reason: str
+    silence: bool
+
+
+class Pin:
+    """The instance in use.
+
+    Args:
+        bus: What it asks on.
+        store_topic: The store topic of the service.
+        key: What the instance is needed for.
+        options: Sizes and times.
+    """
+
+    def __init__(self, bus: Bus, store_topic: str, key: str, options: EngineOptions) -> None:
+        self._bus = bus
+        self._store_topic = store_topic
+        self._key = key
+        self._options = options
+        self._instance: Instance | None = None
+        self._loss: _Loss | None = None
+        self._seeker: Seeker | None = None
+        self._leaving: set[str] = set()
+        self._losses = 0
+        self.verbs: frozenset[str] = frozenset()
+
+    @property
+    def instance(self) -> Instance:
+        """The instance in use, or used last.
+
+        Raises:
+            FileTransferError: There was none yet.
+        """
+        if self._instance is None:
+            raise FileTransferError("no service was looked for yet: connect first")
+        return self._instance
+
+    @property
+    def lost(self) -> bool:
+        """Whether the instance is lost, and being looked for."""
+        return self._loss is not None
+
+    def connect(self, check: Callable[[], object]) -> bool:
+        """Find an instance, if there is none yet.
+
+        Args:
+            check: Called in each round; what it raises ends the search.
+
+        Returns:
+            Whether there was none before.
+
+        Raises:
+            RefusedError: ``NO_SERVICE`` if nobody serves version 2 on the topic; another error if
+                it is the only answer.
+            NoAnswerError: There was no answer in time.
+            NotConnectedError: There is no connection.
+        """
+        if self._instance is not None:
+            return False
+        if not self._bus.connected:
+            raise NotConnectedError("the DXL client is not connected to the fabric")
+        begin = self._bus.now()
+        seeker = Seeker(self._bus, self._new_search(begin))
+        try:
+            while (instance := seeker.search.outcome(self._bus.now())) is None:
+                check()
+                self._check_start(seeker.search, begin)
+                now = self._bus.now()
+                seeker.ask(now)
+                for reply in self._bus.wait(min(now + LONGEST_ROUND, seeker.search.due())):
+                    seeker.hear(reply, self._bus.now())
+        finally:
+            seeker.close()
+        self._use(instance)
+        return True
+
+    def lose(self, reason: str, *, silence: bool = False) -> bool:
+        """Note that the instance does not serve any more.
+
+        Args:
+            reason: Why it seems so.
+            silence: Whether nothing but missing answers speaks for it.
+
+        Returns:
+            Whether that is new.
+        """
+        if self._loss is not None:
+            if not silence:
+                self._loss = _Loss(reason, silence)
+            return False
+        logger.info("looking for the service on topic %s: %s", self._store_topic, reason)
+        self._loss = _Loss(reason, silence)
+        self._losses += 1
+        return True
+
+    def leaves(self) -> None:
+        """Note that the instance is ending, so that it is not asked again."""
+        self._leaving.add(self.instance.service_id)
+
+    def answers(self) -> None:
+        """Note that it has answered: it was not lost if that was only assumed."""
+        if self._loss and self._loss.silence:
+            self._end_search()
+
+    def progressed(self) -> None:
+        """Note that it does its work: the next loss has nothing to do with the ones before."""
+        self._losses = 0
+
+    def seek(self, now: float) -> None:
+        """Go on looking for it."""
+        if not self._bus.connected:
+            self.stop()
+            return
+        if self._seeker is None:
+            # What was found and lost again at once is not asked at once once more.
+            self._seeker = Seeker(self._bus, self._new_search(now + delay(self._losses - 1)))
+        self._seeker.ask(now)
+
+    def hear(self, reply: Reply, now: float) -> bool:
+        """Take a reply that belongs to the search; returns whether it does."""
+        return self._seeker is not None and self._seeker.hear(reply, now)
+
+    def due(self) -> float:
+        """When to call :meth:`seek` again though nothing was heard; infinite for never."""
+        return self._seeker.search.due() if self._seeker else math.inf
+
+    def found(self, now: float) -> Found | None:
+        """Use what was found; returns what that is, or ``None`` as long as it is lost."""
+        instance = self._seeker.search.outcome(now) if self._seeker else None
+        if instance is None or self._loss is None:
+            return None
+        logger.info("the service on topic %s is %s", self._store_topic, brief(instance.service_id))
+        same = instance.service_id == self.instance.service_id
+        silence = self._loss.silence
+        self._end_search()
+        self._use(instance)
+        if not same:
+            return Found.OTHER
+        return Found.SLOW if silence else Found.SAME
+
+    def stop(self) -> None:
+        """Stop looking; :meth:`seek` begins again."""
+        if self._seeker is not None:
+            self._seeker.close()
+            self._seeker = None
+
+    def failure(self, waited: str) -> FileTransferError:
+        """Return the error to give up with while it is lost.
+
+        Args:
+            waited: For how long it was looked for.
+        """
+        if not self._bus.connected:
+            return NotConnectedError(
+                f"the connection to the fabric was lost and has not come back for {waited}"
+            )
+        reason = self._loss.reason if self._loss else "no answer"
+        rounds = self._seeker.search.rounds if self._seeker else 0
+        return NoAnswerError(
+            f"the service on topic {self._store_topic} was lost ({reason}) and not found again "
+            f"within {waited}, though the fabric was asked for it {rounds} times: is it running "
+            "and connected?"
+        )
+
+    def _use(self, instance: Instance) -> None:
+        self._instance = instance
+        self.verbs = frozenset(instance.hello.verbs.split())
+
+    def _end_search(self) -> None:
+        self.stop()
+        self._loss = None
+
+    def _new_search(self, begin: float) -> Search:
+        return Search(
+            topic_of(Verb.HELLO, self._store_topic),
+            begin,
+            key=self._key,
+            lost=self._instance,
+            leaving=self._leaving,
+            failover_after=self._options.failover_after,
+        )
+
+    def _check_start(self, search: Search, begin: float) -> None:
+        refusal = search.refusal
+        if search.nobody:
+            if refusal is not None and not refusal.means(ErrorCode.NO_SERVICE, ErrorCode.CLOSING):
+                raise refusal
+            raise RefusedError(
+                ErrorCode.NO_SERVICE,
+                f"nobody takes files by version 2 on topic {self._store_topic}: is the service "
+                "running and connected, and new enough?",
+            )
+        if self._bus.now() - begin < self._options.connect_timeout:
+            return
+        waited = f"within {self._options.connect_timeout:g} seconds"
+        if not self._bus.connected:
+            raise NotConnectedError(f"the connection to the fabric did not come back {waited}")
+        raise NoAnswerError(
+            f"no service on topic {self._store_topic} answered {waited}, though the fabric was "
+            f"asked for it {search.rounds} times"
+        )
+
+
+def delay(attempts: int) -> float:
+    """Return the seconds to wait after some attempts in vain; none after none."""
+    if attempts <= 0:
+        return 0.0
+    return min(FIRST_DELAY * 2.0 ** min(attempts - 1, _MOST_DOUBLINGS), LONGEST_DELAY)
