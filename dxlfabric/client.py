@@ -3,8 +3,6 @@
 import copy
 import logging
 import math
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Sequence
@@ -16,14 +14,10 @@ from dxlclient.client_config import DxlClientConfig
 from dxlclient.exceptions import DxlException, WaitTimeoutException
 from dxlclient.message import Event, Request, Response
 
-from dxlfabric.diagnosis import open_socket
 from dxlfabric.translation import from_bytes, to_bytes
+from dxlfabric.transport import Transport
 
 logger = logging.getLogger(__name__)
-
-RECONNECT_TIMEOUT = 10.0
-"""Seconds for TCP, and again for TLS, when a client that was connected reconnects by itself. Left
-alone, the official client waits for as long as its keep-alive interval, half an hour."""
 
 GOODBYE_TIMEOUT = 2.0
 """Seconds that the end of a client waits for each of the broker's answers, when it unregisters its
@@ -37,10 +31,10 @@ _NUDGE_SECONDS = 0.1
 class FabricClient(DxlClient):
     """The official client, with bounds on what it waits for.
 
-    It writes and reads messages with this package's codec, which spares most of the work that a
-    large payload makes. It sends small packets at once (``TCP_NODELAY``), also after it has
-    reconnected by itself, gives up an attempt to connect after :data:`RECONNECT_TIMEOUT`, and can
-    be destroyed at any time, also while it tries to connect; its end takes seconds even where the
+    It writes and reads messages with this package's codec and transport, which spare most of the
+    work that a large payload makes. It sends small packets at once (``TCP_NODELAY``), also after it
+    has reconnected by itself, gives up an attempt to connect after ten seconds, and can be
+    destroyed at any time, also while it tries to connect; its end takes seconds even where the
     broker has vanished.
     ``dxlfabric.connection.connect`` returns one; in all else it is used as its base class is.
 
@@ -209,7 +203,7 @@ class FabricClient(DxlClient):
             raise ValueError("only an Event can be sent as an event")
         self._publish_message(event.destination_topic, to_bytes(event), self._qos)
 
-    def _handle_message(self, channel: str, payload: bytes) -> None:
+    def _handle_message(self, channel: str, payload: bytes | memoryview) -> None:
         message = from_bytes(payload)
         message.destination_topic = channel
         if isinstance(message, Event):
@@ -220,33 +214,10 @@ class FabricClient(DxlClient):
             self._fire_response(message)
 
     def _get_mqtt_client(self) -> paho.Client:
-        return _PromptTransport(
+        return Transport(
             client_id=self.config._client_id,  # noqa: SLF001 - a seam of the official client
             clean_session=True,
             userdata=self,
             protocol=paho.MQTTv311,
             transport="websockets" if self.config.use_websockets else "tcp",
         )
-
-
-class _PromptTransport(paho.Client):
-    """The official client's MQTT layer; connects within bounds and sends small packets at once."""
-
-    def tls_set_context(self, context: ssl.SSLContext | None = None) -> None:
-        if context is not None:
-            context.sslsocket_class = _PromptSocket
-        super().tls_set_context(context)
-
-    def _create_socket_connection(self) -> socket.socket:
-        if self._get_proxy():
-            connection: socket.socket = super()._create_socket_connection()
-            return connection
-        return open_socket(self._host, self._port, timeout=RECONNECT_TIMEOUT)
-
-
-class _PromptSocket(ssl.SSLSocket):
-    """A TLS connection whose handshake ends in time."""
-
-    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - ssl's signature
-        self.settimeout(RECONNECT_TIMEOUT)
-        super().do_handshake(block)

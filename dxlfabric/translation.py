@@ -21,7 +21,7 @@ def to_bytes(message: official.Message) -> bytes:
         return message._to_bytes()  # noqa: SLF001 - how the official client writes a message
 
 
-def from_bytes(raw: bytes) -> official.Message:
+def from_bytes(raw: bytes | memoryview) -> official.Message:
     """Return the message that the official client would read, its payload as ``bytes``.
 
     A text that is not there is empty, where the official client has ``None``.
@@ -33,7 +33,7 @@ def from_bytes(raw: bytes) -> official.Message:
         found = codec.decode(raw)
     except MalformedMessageError:
         # It is lenient where the codec is strict, for example with nothing in place of a text.
-        return official.Message._from_bytes(raw)  # noqa: SLF001 - how it reads a message
+        return official.Message._from_bytes(bytes(raw))  # noqa: SLF001 - how it reads a message
     message = _empty(found)
     message.broker_ids = list(found.broker_ids)
     message.client_ids = list(found.client_ids)
