@@ -78,7 +78,8 @@ def encode_refusal(error: RefusedError) -> Parcel:
     """Return what an error response carries, beside the code and text that every one has."""
     retry_after = error.retry_after
     milliseconds = None if retry_after is None else max(0, round(retry_after * 1000))
-    text = error.message[:MAX_REASON_LENGTH]
+    # A text may hold what is no Unicode, such as a name from a disk; it must not get lost for that.
+    text = error.message.encode(errors="backslashreplace").decode()[:MAX_REASON_LENGTH]
     return encode(RefusalAnswer(code=error.code, text=text, retry_after_ms=milliseconds))
 
 

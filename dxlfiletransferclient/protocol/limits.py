@@ -14,6 +14,9 @@ brokers take is the fastest. It is held in memory some times by sender, broker a
 MAX_PAYLOAD: Final = MAX_SEGMENT_SIZE
 """Bytes of the payload of any message, whatever it holds."""
 
+MAX_FILE_SIZE: Final = 2**63 - 1
+"""Bytes of a file at most: what file systems count with. More would fail there and not here."""
+
 MAX_RANGES: Final = 256
 """Byte ranges that one field lists at most.
 

@@ -14,6 +14,7 @@ from dxlfiletransferclient.constants import MAX_FILE_ID_LENGTH
 from dxlfiletransferclient.intervals import NOTHING, Ranges
 from dxlfiletransferclient.protocol.limits import (
     MAX_BATCH_ENTRIES,
+    MAX_FILE_SIZE,
     MAX_PAGE_ENTRIES,
     SEGMENT_SIZE,
 )
@@ -116,7 +117,7 @@ class OpenRequest:
 
     def __post_init__(self) -> None:
         _check_file_id(self.file_id)
-        _check_range("size", self.size, 0)
+        _check_range("size", self.size, 0, MAX_FILE_SIZE)
         _check_modified(self.modified_ns)
 
 
@@ -136,8 +137,8 @@ class SegmentRequest:
 
     def __post_init__(self) -> None:
         _check_file_id(self.file_id)
-        _check_range("offset", self.offset, 0)
         _check_range("length of the payload", len(self.payload), 1)
+        _check_range("offset", self.offset, 0, MAX_FILE_SIZE - len(self.payload))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +175,7 @@ class FinishRequest:
 
     def __post_init__(self) -> None:
         _check_file_id(self.file_id)
-        _check_range("size", self.size, 0)
+        _check_range("size", self.size, 0, MAX_FILE_SIZE)
         _check_sha256(self.sha256)
 
 
@@ -231,7 +232,7 @@ class TransferAnswer:
     def __post_init__(self) -> None:
         _check_range("segment_size", self.segment_size, 1, SEGMENT_SIZE)
         _check_range("window", self.window, 1)
-        _check_range("size", self.size, 0)
+        _check_range("size", self.size, 0, MAX_FILE_SIZE)
         _check_sha256(self.sha256)
 
 
@@ -331,7 +332,7 @@ class RetrieveRequest:
     version: str | None = None
 
     def __post_init__(self) -> None:
-        _check_range("offset", self.offset, 0)
+        _check_range("offset", self.offset, 0, MAX_FILE_SIZE)
         _check_range("length", self.length, 1, SEGMENT_SIZE)
 
 
@@ -354,8 +355,8 @@ class RetrieveAnswer:
     sha256: str | None = None
 
     def __post_init__(self) -> None:
-        _check_range("offset", self.offset, 0)
-        _check_range("size", self.size, 0)
+        _check_range("offset", self.offset, 0, MAX_FILE_SIZE)
+        _check_range("size", self.size, 0, MAX_FILE_SIZE)
         _check_range("length of the payload", len(self.payload), 0, SEGMENT_SIZE)
         _check_sha256(self.sha256)
 
@@ -381,6 +382,10 @@ class Entry:
     executable: bool = False
     version: str = ""
     target: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_range("size", self.size, 0, MAX_FILE_SIZE)
+        _check_modified(self.modified_ns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -422,11 +427,11 @@ class StatRequest:
 
     Attributes:
         name: The name.
-        digest: Whether the SHA-256 of a file is wanted too, which may take a while.
+        with_sha256: Whether the SHA-256 of a file is wanted too, which may take a while.
     """
 
     name: str
-    digest: bool = False
+    with_sha256: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
