@@ -9,7 +9,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -18,17 +17,21 @@ from dxlclient.message import Message
 from dxlfiletransferclient import wire
 from dxlfiletransferclient.constants import FileStoreProp, FileStoreResultProp
 from dxlfiletransferclient.errors import (
+    FileTransferError,
     InvalidRequestError,
     StorageError,
+    StoreClosedError,
     UnknownFileError,
+    UnsafeNameError,
     brief,
 )
-from dxlfiletransferclient.storage.expiry import DEFAULT_LIFETIME, Expiry
-from dxlfiletransferclient.storage.layout import prepare
-from dxlfiletransferclient.storage.names import parse_name
+from dxlfiletransferclient.protocol.messages import Overwrite
+from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
+from dxlfiletransferclient.storage.attributes import Attributes
+from dxlfiletransferclient.storage.expiry import DEFAULT_LIFETIME
+from dxlfiletransferclient.storage.local import LocalStore, StoreOptions
+from dxlfiletransferclient.storage.names import Parts
 from dxlfiletransferclient.storage.partial import Partial
-from dxlfiletransferclient.storage.rooted import RootedDirectory
-from dxlfiletransferclient.storage.working import WorkingDirectory
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,13 @@ DROPPED_FILES_KNOWN: Final = 1024
 
 A sender cancels right after an error, so a few would do; one costs some hundred bytes.
 """
+
+_VERSION: Final = 1
+_ERRNOS: Final = {
+    ErrorCode.STORAGE_FULL: errno.ENOSPC,
+    ErrorCode.QUOTA: getattr(errno, "EDQUOT", errno.ENOSPC),
+    ErrorCode.BUSY: errno.EBUSY,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +76,7 @@ class FileStoreSegmentResult:
 
 
 class FileStoreManager:
-    """Writes segments into files under way and publishes whole files in the storage directory.
+    """Takes the requests of version 1 for a store.
 
     A file appears under its name all at once, after its size and hash were found right and its
     bytes were flushed to disk; an older file of that name stays until then. Files under way survive
@@ -79,6 +89,7 @@ class FileStoreManager:
         partial_lifetime: Seconds without a segment after which a file under way is given up; above
             0. Looked at now and then when a new file begins, and by :meth:`expire`.
         clock: Returns the time as file systems know it (seconds since 1970).
+        options: How the store works; instead of ``partial_lifetime``, which is one of them.
 
     Raises:
         PermissionError: If a directory cannot be made or written to.
@@ -100,16 +111,20 @@ class FileStoreManager:
         *,
         partial_lifetime: float = DEFAULT_LIFETIME,
         clock: Callable[[], float] = time.time,
+        options: StoreOptions | None = None,
     ) -> None:
-        expiry = Expiry(partial_lifetime)
-        layout = prepare(Path(storage_dir), Path(working_dir) if working_dir else None)
+        options = options or StoreOptions(partial_lifetime=partial_lifetime)
         self._clock = clock
-        self._reserved = layout.reserved
-        self._working = WorkingDirectory(layout.working, expiry=expiry, clock=clock)
-        self._root = RootedDirectory(layout.storage, reserved=[self._working.identity])
+        self._files = LocalStore(storage_dir, working_dir, options=options, clock=clock)
         self._dropped: OrderedDict[str, int] = OrderedDict()
         self._dropped_guard = threading.Lock()
+        layout = self._files.layout
         logger.info("Storing files in %s, working in %s", layout.storage, layout.working)
+
+    @property
+    def files(self) -> LocalStore:
+        """The store behind it, which takes the requests of version 2."""
+        return self._files
 
     def store_segment(self, message: Message) -> FileStoreSegmentResult:
         """Carry out one store request.
@@ -132,7 +147,7 @@ class FileStoreManager:
         request = wire.parse_request(message.other_fields, message.payload)
         if request.result == FileStoreResultProp.CANCEL:
             return self._cancel(request)
-        with _storage_errors_named(_subject(request)), self._turn(request) as partial:
+        with _errors_of_version_1(_subject(request)), self._turn(request) as partial:
             try:
                 self._take(partial, request)
             except BaseException:
@@ -153,7 +168,7 @@ class FileStoreManager:
             OSError: If the working directory cannot be read.
             StoreClosedError: If the store was closed.
         """
-        return self._working.expire(self._clock() if now is None else now)
+        return self._files.expire(now)
 
     def close(self) -> None:
         """Let another store use the working directory; files under way stay. May be repeated.
@@ -161,7 +176,7 @@ class FileStoreManager:
         Raises:
             TimeoutError: If a request is still being carried out after a long wait.
         """
-        self._working.close()
+        self._files.close()
 
     def __enter__(self) -> Self:
         return self
@@ -177,34 +192,65 @@ class FileStoreManager:
     @contextmanager
     def _turn(self, request: wire.SegmentRequest) -> Iterator[Partial]:
         """Hold the file that a segment belongs to, if it is the segment's turn."""
+        working = self._files.working
         if request.file_id is None:
             _check_turn(request, 1)
-            with self._working.begin() as partial:
+            with working.begin() as partial:
                 yield partial
         else:
-            with self._working.resume(request.file_id) as partial:
+            with working.resume(request.file_id) as partial:
+                self._check_version(partial)
                 _check_turn(request, partial.segments + 1)
                 yield partial
 
     def _take(self, partial: Partial, request: wire.SegmentRequest) -> None:
         if request.result != FileStoreResultProp.STORE:
-            partial.append(request.payload)
+            self._append(partial, request.payload)
             return
         completion = wire.parse_completion(request.fields)
-        parts = parse_name(completion.name, reserved=self._reserved)
-        partial.append(request.payload)
+        parts = self._files.catalogue.parse(completion.name)
+        self._append(partial, request.payload)
         _check_whole(partial, completion)
-        self._root.publish(self._working.directory, partial.name, parts)
-        self._working.forget(partial.file_id)
+        self._publish(partial, parts, completion)
         logger.info("Stored %r (file %s, %d bytes)", "/".join(parts), partial.file_id, partial.size)
+
+    def _append(self, partial: Partial, payload: bytes) -> None:
+        self._files.quota.reserve(partial.file_id, partial.size + len(payload))
+        partial.append(payload, self._clock())
+
+    def _publish(self, partial: Partial, parts: Parts, completion: wire.Completion) -> None:
+        partial.cut()
+        self._files.catalogue.publish(
+            partial.name,
+            parts,
+            size=completion.size,
+            sha256=completion.sha256,
+            attributes=Attributes(),
+            overwrite=Overwrite.REPLACE,
+        )
+        self._files.quota.stored(partial.file_id, grown=completion.size)
+        self._files.working.forget(partial.file_id)
+
+    def _check_version(self, partial: Partial) -> None:
+        if partial.moved:
+            # A former process stored it, and the sender was not told.
+            self._files.working.forget(partial.file_id)
+        if partial.moved or partial.metadata.version != _VERSION:
+            msg = f"no file with the id {partial.file_id!r} is under way here"
+            raise UnknownFileError(msg)
 
     def _cancel(self, request: wire.SegmentRequest) -> FileStoreSegmentResult:
         if request.file_id is None:
             msg = f"a request to cancel must have a {FileStoreProp.ID!r}"
             raise InvalidRequestError(msg)
         try:
-            segments = self._working.drop(request.file_id)
-            self._remember(request.file_id, segments)
+            with (
+                _errors_of_version_1(f"cancel file {request.file_id!r}"),
+                self._files.working.resume(request.file_id) as partial,
+            ):
+                self._check_version(partial)
+                segments = partial.segments
+                self._drop(partial)
         except UnknownFileError:
             with self._dropped_guard:
                 known = self._dropped.get(request.file_id)
@@ -216,7 +262,7 @@ class FileStoreManager:
 
     def _drop(self, partial: Partial) -> None:
         self._remember(partial.file_id, partial.segments)
-        self._working.forget(partial.file_id)
+        self._files.working.forget(partial.file_id)
 
     def _remember(self, file_id: str, segments: int) -> None:
         """Note that a file was dropped, so that a cancel that comes after it is no error."""
@@ -227,25 +273,41 @@ class FileStoreManager:
 
 
 def _subject(request: wire.SegmentRequest) -> str:
-    """Say what a request is about, in words that mean something to its sender."""
+    """Say what a request is to do, in words that mean something to its sender."""
     if request.result == FileStoreResultProp.STORE:
-        return brief(request.fields.get(FileStoreProp.NAME))
+        return f"store {brief(request.fields.get(FileStoreProp.NAME))}"
     if request.file_id is None:
-        return "the first segment of a file"
-    return f"segment {brief(request.number)} of file {request.file_id!r}"
+        return "store the first segment of a file"
+    return f"store segment {brief(request.number)} of file {request.file_id!r}"
 
 
 @contextmanager
-def _storage_errors_named(subject: str) -> Iterator[None]:
-    """Turn errors of the operating system into ones whose text may go to a remote sender."""
+def _errors_of_version_1(subject: str) -> Iterator[None]:
+    """Turn what the store raises into errors whose text may go to a sender of version 1."""
     try:
         yield
+    except RefusedError as error:
+        raise _as_error_of_version_1(error) from error
     except StorageError:
         raise
     except OSError as error:
-        logger.exception("Could not store %s", subject)
+        logger.exception("Could not %s", subject)
         reason = error.strerror or type(error).__name__
-        raise StorageError(error.errno or errno.EIO, f"cannot store {subject}: {reason}") from error
+        raise StorageError(error.errno or errno.EIO, f"cannot {subject}: {reason}") from error
+
+
+def _as_error_of_version_1(error: RefusedError) -> FileTransferError:
+    if isinstance(error.__cause__, UnsafeNameError):
+        return error.__cause__
+    if error.means(ErrorCode.CLOSING):
+        return StoreClosedError(str(error))
+    if error.means(ErrorCode.UNSAFE_NAME, ErrorCode.WRONG_KIND, ErrorCode.EXISTS):
+        return InvalidRequestError(str(error))
+    known = ErrorCode.of(error.code)
+    number = _ERRNOS.get(known) if known else None
+    if number is None and isinstance(error.__cause__, OSError):
+        number = error.__cause__.errno
+    return StorageError(number or errno.EIO, str(error))
 
 
 def _check_turn(request: wire.SegmentRequest, expected: int) -> None:
@@ -272,6 +334,7 @@ def _check_whole(partial: Partial, completion: wire.Completion) -> None:
             f"{partial.size} were received"
         )
         raise InvalidRequestError(msg)
+    partial.hash_up_to(partial.size, at_most=partial.size)
     if completion.sha256 != partial.sha256:
         msg = (
             f"the SHA-256 of {name} does not match: {brief(completion.sha256)} was expected, "

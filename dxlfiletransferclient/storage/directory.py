@@ -17,17 +17,23 @@ from typing import Final, Self
 FILE_MODE: Final = 0o666
 """Permissions of new files, before the process's umask takes its share."""
 
+PROGRAM_MODE: Final = 0o777
+"""Permissions of new files that may be run, before the process's umask takes its share."""
+
 DIRECTORY_MODE: Final = 0o777
 """Permissions of new directories, before the process's umask takes its share."""
 
 _NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 _BINARY: Final = getattr(os, "O_BINARY", 0)
+_NO_WAIT: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 _HAS_DESCRIPTORS: Final = (
     bool(_NO_FOLLOW)
     and hasattr(os, "O_DIRECTORY")
     and {os.open, os.mkdir, os.rename, os.rmdir, os.stat, os.unlink} <= os.supports_dir_fd
-    and os.listdir in os.supports_fd
+    and {os.symlink, os.readlink, os.utime} <= os.supports_dir_fd
+    and {os.listdir, os.utime} <= os.supports_fd
+    and os.utime in os.supports_follow_symlinks
 )
 
 Identity = tuple[int, int]
@@ -55,12 +61,53 @@ class Directory(ABC):
         """Make a directory in this one; ``FileExistsError`` if the name is taken."""
 
     @abstractmethod
-    def open_file(self, name: str, flags: int) -> int:
-        """Open a file with the flags of :func:`os.open` and return its descriptor."""
+    def open_file(self, name: str, flags: int, mode: int = FILE_MODE) -> int:
+        """Open a file with the flags of :func:`os.open` and return its descriptor.
+
+        Args:
+            name: Its name.
+            flags: As for :func:`os.open`.
+            mode: Permissions if it is made, before the process's umask takes its share.
+
+        Raises:
+            OSError: If it cannot be opened, or is a symbolic link.
+        """
+
+    def open_to_read(self, name: str) -> int:
+        """Open a file to read it, without waiting for anything, and return its descriptor.
+
+        A pipe or device would otherwise hold the reader up until somebody writes to it.
+
+        Raises:
+            OSError: If it cannot be opened, or is a symbolic link.
+        """
+        return self.open_file(name, os.O_RDONLY | _NO_WAIT)
+
+    @abstractmethod
+    def symlink(self, target: str, name: str) -> None:
+        """Make a symbolic link that leads to ``target``, whatever that is."""
+
+    @abstractmethod
+    def readlink(self, name: str) -> str:
+        """Return where a symbolic link leads to; ``OSError`` if it is none."""
+
+    @abstractmethod
+    def set_modified(self, name: str | None, modified_ns: int) -> None:
+        """Set a modification time.
+
+        Args:
+            name: The file, directory or link (itself, not what it leads to); ``None`` for this
+                directory.
+            modified_ns: Nanoseconds since 1970.
+        """
 
     @abstractmethod
     def lstat(self, name: str) -> os.stat_result:
         """Return what a name stands for, without following a link."""
+
+    @abstractmethod
+    def status(self) -> os.stat_result:
+        """Return what ``stat`` says of the directory itself."""
 
     @abstractmethod
     def names(self) -> list[str]:
@@ -81,6 +128,13 @@ class Directory(ABC):
     @abstractmethod
     def sync(self) -> None:
         """Wait until the names in the directory are safe on the disk."""
+
+    @abstractmethod
+    def descriptor_of_its_own(self) -> int | None:
+        """Open the directory once more and return a descriptor that the caller has to close.
+
+        ``None`` where the platform has no descriptors for directories.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -131,11 +185,27 @@ class _DescriptorDirectory(Directory):
     def make(self, name: str) -> None:
         os.mkdir(name, DIRECTORY_MODE, dir_fd=self.descriptor)
 
-    def open_file(self, name: str, flags: int) -> int:
-        return os.open(name, flags | _NO_FOLLOW, FILE_MODE, dir_fd=self.descriptor)
+    def open_file(self, name: str, flags: int, mode: int = FILE_MODE) -> int:
+        return os.open(name, flags | _NO_FOLLOW, mode, dir_fd=self.descriptor)
+
+    def symlink(self, target: str, name: str) -> None:
+        os.symlink(target, name, dir_fd=self.descriptor)
+
+    def readlink(self, name: str) -> str:
+        return os.readlink(name, dir_fd=self.descriptor)
+
+    def set_modified(self, name: str | None, modified_ns: int) -> None:
+        times = (modified_ns, modified_ns)
+        if name is None:
+            os.utime(self.descriptor, ns=times)
+        else:
+            os.utime(name, ns=times, dir_fd=self.descriptor, follow_symlinks=False)
 
     def lstat(self, name: str) -> os.stat_result:
         return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+
+    def status(self) -> os.stat_result:
+        return os.fstat(self.descriptor)
 
     def names(self) -> list[str]:
         return os.listdir(self.descriptor)  # noqa: PTH208 - a path would not do
@@ -154,6 +224,9 @@ class _DescriptorDirectory(Directory):
 
     def sync(self) -> None:
         os.fsync(self.descriptor)
+
+    def descriptor_of_its_own(self) -> int | None:
+        return os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.descriptor)
 
     def close(self) -> None:
         self._release()
@@ -179,24 +252,40 @@ class _PathDirectory(Directory):
         return self._identity
 
     def child(self, name: str) -> Directory:
-        if _is_link(self.lstat(name)):
+        if is_link(self.lstat(name)):
             raise NotADirectoryError(errno.ENOTDIR, "is a symbolic link", name)
         return _PathDirectory(self.path / name)
 
     def make(self, name: str) -> None:
         (self.path / name).mkdir(DIRECTORY_MODE)
 
-    def open_file(self, name: str, flags: int) -> int:
+    def open_file(self, name: str, flags: int, mode: int = FILE_MODE) -> int:
         try:
-            if _is_link(self.lstat(name)):
+            if is_link(self.lstat(name)):
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
         except FileNotFoundError:
             if not flags & os.O_CREAT:
                 raise
-        return os.open(self.path / name, flags | _NO_FOLLOW | _BINARY, FILE_MODE)
+        return os.open(self.path / name, flags | _NO_FOLLOW | _BINARY, mode)
+
+    def symlink(self, target: str, name: str) -> None:
+        (self.path / name).symlink_to(target)
+
+    def readlink(self, name: str) -> str:
+        return str((self.path / name).readlink())
+
+    def set_modified(self, name: str | None, modified_ns: int) -> None:
+        times = (modified_ns, modified_ns)
+        if name is None:
+            os.utime(self.path, ns=times)
+        elif not is_link(self.lstat(name)):
+            os.utime(self.path / name, ns=times)
 
     def lstat(self, name: str) -> os.stat_result:
         return (self.path / name).lstat()
+
+    def status(self) -> os.stat_result:
+        return self.path.stat()
 
     def names(self) -> list[str]:
         return [entry.name for entry in self.path.iterdir()]
@@ -216,11 +305,15 @@ class _PathDirectory(Directory):
     def sync(self) -> None:
         """Do nothing: there is no way to flush a directory by its path alone."""
 
+    def descriptor_of_its_own(self) -> int | None:
+        return None
+
     def close(self) -> None:
         """Do nothing: nothing is held open."""
 
 
-def _is_link(status: os.stat_result) -> bool:
+def is_link(status: os.stat_result) -> bool:
+    """Whether it is a symbolic link, or one of Windows' junctions."""
     # Junctions on Windows are reparse points without being symbolic links.
     reparse = getattr(stat, "FILE_ATTRIBUTE_REPARSE_POINT", 0)
     return stat.S_ISLNK(status.st_mode) or bool(getattr(status, "st_file_attributes", 0) & reparse)

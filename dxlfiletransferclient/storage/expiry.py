@@ -21,16 +21,19 @@ class Expiry:
 
     Args:
         lifetime: Seconds without a write after which a file has expired; above 0, or infinity.
-        interval: Seconds between two looks; 0 or more.
+        interval: Seconds between two looks, 0 or more; by default ``EXPIRY_INTERVAL``, or
+            the lifetime if that is shorter.
 
     Raises:
         ValueError: If a number is out of range.
     """
 
-    def __init__(self, lifetime: float, interval: float = EXPIRY_INTERVAL) -> None:
+    def __init__(self, lifetime: float, interval: float | None = None) -> None:
         if not lifetime > 0:
             msg = f"the lifetime of partial files must be above 0 seconds, not {lifetime}"
             raise ValueError(msg)
+        if interval is None:
+            interval = min(EXPIRY_INTERVAL, lifetime)
         if not interval >= 0:
             msg = f"the interval between looks must be 0 seconds or more, not {interval}"
             raise ValueError(msg)

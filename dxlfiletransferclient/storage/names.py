@@ -50,10 +50,36 @@ def parse_name(
         >>> parse_name("reports//2024/./may.csv")
         ('reports', '2024', 'may.csv')
     """
+    parts = parse_directory_name(name, windows=windows, reserved=reserved)
+    if not parts:
+        raise UnsafeNameError(name, "names no file")
+    return parts
+
+
+def parse_directory_name(
+    name: object, *, windows: bool = os.name == "nt", reserved: Iterable[Parts] = ()
+) -> Parts:
+    """Take the requested name of a directory apart, as :func:`parse_name` does.
+
+    Returns:
+        The parts; none for the root itself, which an empty name and ``.`` mean.
+
+    Raises:
+        UnsafeNameError: If the name means nothing below the root or cannot exist there.
+
+    Example:
+        >>> parse_directory_name("reports/."), parse_directory_name("")
+        (('reports',), ())
+    """
     if not isinstance(name, str):
         raise UnsafeNameError(name, "is no text")
     _check_whole(name, windows=windows)
     parts = _resolve(name, name.replace("\\", "/") if windows else name)
+    _check_parts(name, parts, windows=windows, reserved=reserved)
+    return parts
+
+
+def _check_parts(name: str, parts: Parts, *, windows: bool, reserved: Iterable[Parts]) -> None:
     for part in parts:
         if len(part.encode()) > MAX_PART_BYTES:
             raise UnsafeNameError(name, f"has a part of more than {MAX_PART_BYTES} bytes")
@@ -62,7 +88,6 @@ def parse_name(
     for directory in reserved:
         if _folded(parts[: len(directory)], windows) == _folded(directory, windows):
             raise UnsafeNameError(name, "lies in the working directory, which is reserved")
-    return parts
 
 
 def _check_whole(name: str, *, windows: bool) -> None:
@@ -93,8 +118,6 @@ def _resolve(name: str, path: str) -> Parts:
             parts.pop()
         elif part not in ("", "."):
             parts.append(part)
-    if not parts:
-        raise UnsafeNameError(name, "names no file")
     return tuple(parts)
 
 

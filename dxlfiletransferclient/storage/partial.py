@@ -1,237 +1,397 @@
-"""One file under way: its bytes so far, and a journal of where each segment ended.
+"""One file under way: its bytes, written wherever they belong, and the journal that tells of them.
 
-The journal is a row of 8-byte numbers, one per segment: the size of the file after it. It lets a
-restarted service go on after the last whole segment. Neither file is flushed for each segment: what
-a power failure takes, the hash of the whole file finds missing, and nothing false is published.
+Nothing is flushed for a single segment. A checkpoint flushes the bytes first and the journal's
+record of that after them, so what a checkpoint covers outlives any crash and is believed without
+being read; what was recorded after it is read and compared when the file is found again.
 """
 
-import hashlib
+import errno
 import logging
-import os
-import re
-import struct
-from collections.abc import Iterator
-from typing import Final, Protocol
+import math
+import threading
+from collections.abc import Callable
+from typing import Final, NoReturn
 
-from dxlfiletransferclient.constants import MAX_FILE_ID_LENGTH
-from dxlfiletransferclient.storage.directory import Directory
+from dxlfiletransferclient.digests import Buffer, short_digest
+from dxlfiletransferclient.intervals import Ranges
+from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
+from dxlfiletransferclient.storage.checkpoints import Backlog
+from dxlfiletransferclient.storage.frontier import Fresh, Frontier
+from dxlfiletransferclient.storage.holdings import EMPTY, MAX_GAPS, Claim, Holdings
+from dxlfiletransferclient.storage.home import Home
+from dxlfiletransferclient.storage.journal import (
+    Checkpoint,
+    Dropped,
+    Intent,
+    Segment,
+    Stored,
+    Withdrawn,
+)
+from dxlfiletransferclient.storage.journalfile import JournalFile
+from dxlfiletransferclient.storage.partfile import PartFile
+from dxlfiletransferclient.storage.partialnames import journal_name, part_name
+from dxlfiletransferclient.storage.recovery import Recovered
 
 logger = logging.getLogger(__name__)
 
-FLUSH_EVERY: Final = 64 * 2**20
-"""Bytes after which a file under way is flushed to disk.
+WAIT_TIMEOUT: Final = 20.0
+"""Seconds that a writer waits for a flush, or for another writer of the same bytes.
 
-Flushing as it grows keeps the last flush, which a sender waits for, short however large the file
-is. At this size it costs no throughput that can be measured; more often would.
+Then it is told to come again: the thread that waits is one of few that take requests.
 """
 
-READ_SIZE: Final = 2**20
-"""Bytes read at a time when a partial file or its journal is read again (memory per file)."""
+RETRY_AFTER: Final = 1.0
+"""Seconds after which a client that was told to come again may do so."""
 
-_RECORD: Final = struct.Struct(">Q")
-_PART: Final = "dxlft-{}.part"
-_JOURNAL: Final = "dxlft-{}.journal"
-_OWN_NAME: Final = re.compile(rf"dxlft-([A-Za-z0-9_-]{{1,{MAX_FILE_ID_LENGTH}}})\.(?:part|journal)")
-
-_sync_data = getattr(os, "fdatasync", os.fsync)
-
-
-class _Digest(Protocol):
-    def update(self, data: bytes, /) -> None: ...
-
-    def hexdigest(self) -> str: ...
-
-
-def file_id_of(name: str) -> str | None:
-    """Return the id of the file that a name in the working directory belongs to, if any."""
-    match = _OWN_NAME.fullmatch(name)
-    return match[1] if match else None
-
-
-def last_write(directory: Directory, file_id: str) -> float | None:
-    """Return when a partial file was last written to (seconds), ``None`` if nothing is there."""
-    times = []
-    for name in _names(file_id):
-        try:
-            times.append(directory.lstat(name).st_mtime)
-        except FileNotFoundError:
-            continue
-    return max(times, default=None)
-
-
-def recorded_segments(directory: Directory, file_id: str) -> int:
-    """Return how many segments the journal of a partial file counts, without reading the file."""
-    try:
-        return directory.lstat(_JOURNAL.format(file_id)).st_size // _RECORD.size
-    except FileNotFoundError:
-        return 0
-
-
-def remove(directory: Directory, file_id: str) -> None:
-    """Remove what there is of a partial file; what cannot be removed is logged and stays."""
-    for name in _names(file_id):
-        try:
-            directory.unlink(name)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            logger.warning("Could not remove %s from the working directory: %s", name, error)
+HASHED_PER_SEGMENT: Final = 4 * 2**20
+"""Bytes that one request hashes for others that came before it (some milliseconds)."""
 
 
 class Partial:
-    """A file that arrives segment by segment, strictly in order. Not for several threads at once.
+    """A file that arrives in parts. May be used by several threads at once.
 
-    Make one with :meth:`create` or :meth:`reopen`. No file stays open between two segments.
+    Made by :mod:`~dxlfiletransferclient.storage.opening`.
 
     Attributes:
         file_id: Id of the file.
-        segments: Whole segments so far.
-        size: Bytes so far.
+        metadata: What it is to become.
+        segments: Segments so far; means something with version 1 only.
+        intent: Set once it was about to be given its name.
+        stored: What became of it, once it has its name.
+        moved: Whether the bytes have left the working directory, and why is to be found out.
+        lost: Whether it turned out that they are nowhere.
     """
 
-    def __init__(
-        self, directory: Directory, file_id: str, segments: int, size: int, digest: _Digest
-    ) -> None:
-        self._directory = directory
-        self._part, self._journal = _names(file_id)
-        self._digest = digest
-        self._unflushed = 0
+    def __init__(self, home: Home, file_id: str, found: Recovered, *, moved: bool = False) -> None:
+        history = found.history
         self.file_id = file_id
-        self.segments = segments
-        self.size = size
+        self.metadata = found.metadata
+        self.segments = found.segments
+        self.intent = history.intent
+        self.stored = history.stored
+        self.moved = moved and not history.stored
+        self._part = PartFile(home.directory, home.descriptors, part_name(file_id))
+        self._journal = JournalFile(
+            home.directory,
+            home.descriptors,
+            journal_name(file_id),
+            writer=found.writer,
+            named=bool(history.durable),
+        )
+        self._journal.owe(*found.lost)
+        self._changed = threading.Condition()
+        self._holdings = Holdings(found.held, history.durable)
+        self._backlog = Backlog(home.policy)
+        if found.held.total > history.durable.total:
+            # It was found again after a crash, and is to be flushed soon.
+            self._backlog.wrote(found.held.total - history.durable.total, -math.inf)
+        self._saved = (history.hashed, history.state)
+        self._frontier = Frontier(*self._saved)
+        self.lost = False
+        self._publishing = self.moved
+        self._hashed_again = False
+        self._broken = False
 
-    @classmethod
-    def create(cls, directory: Directory, file_id: str) -> "Partial":
-        """Begin a file.
+    def begin(self) -> None:
+        """Begin the journal; only for a new file.
 
         Raises:
-            FileExistsError: If there is one with this id.
-            OSError: If it cannot be made; nothing of it is left then.
+            OSError: If that cannot be done.
         """
-        made: list[str] = []
-        try:
-            for name in _names(file_id):
-                os.close(directory.open_file(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-                made.append(name)
-        except OSError:
-            for name in made:
-                directory.unlink(name)
-            raise
-        return cls(directory, file_id, 0, 0, hashlib.sha256())
-
-    @classmethod
-    def reopen(cls, directory: Directory, file_id: str) -> "Partial":
-        """Go on with a file after its last whole segment; what is torn behind it is cut off.
-
-        The bytes are read once to hash them again, which takes about a second per gigabyte.
-
-        Raises:
-            OSError: If it cannot be read or cut.
-        """
-        part, journal = _names(file_id)
-        descriptor = directory.open_file(part, os.O_RDWR)
-        try:
-            segments, size = _read_journal(directory, journal, os.fstat(descriptor).st_size)
-            os.ftruncate(descriptor, size)
-            digest = hashlib.sha256()
-            for data in _pieces(descriptor):
-                digest.update(data)
-        finally:
-            os.close(descriptor)
-        logger.info("Going on with file %s after segment %d", file_id, segments)
-        return cls(directory, file_id, segments, size, digest)
+        with self._changed:
+            self._journal.append(self.metadata)
 
     @property
     def name(self) -> str:
-        """Name of the file's bytes in its directory."""
-        return self._part
+        """Name of the file's bytes in the working directory."""
+        return self._part.name
+
+    @property
+    def size(self) -> int:
+        """The offset after the last byte that is there."""
+        with self._changed:
+            return self._holdings.end
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the bytes so far, in lower-case hex."""
-        return self._digest.hexdigest()
+        """SHA-256 of what has been hashed, in lower-case hex."""
+        return self._frontier.sha256()
 
-    def append(self, payload: bytes) -> None:
-        """Add the next segment.
+    def ranges(self) -> tuple[Ranges, Ranges]:
+        """Return the first ranges that are there, and the first that outlive any crash."""
+        with self._changed:
+            return self._holdings.first_held(), self._holdings.first_durable()
+
+    def covers(self, size: int) -> bool:
+        """Whether every byte of a file of this size is there."""
+        with self._changed:
+            return self._holdings.covers(size)
+
+    def write(self, offset: int, payload: Buffer, now: float) -> None:
+        """Take some bytes; those that are there already must be the same.
+
+        Args:
+            offset: Where they begin.
+            payload: The bytes, at least one.
+            now: The time, in seconds.
 
         Raises:
-            OSError: If it could not be written; the file is of no use then.
+            RefusedError: ``OTHER_BYTES``, ``BUSY``, or ``INVALID`` where there are too many gaps.
+            OSError: If they cannot be written; what was held before is held on, except where a
+                flush failed: then nothing is held that was not durable.
         """
-        if payload:
-            descriptor = self._directory.open_file(self._part, os.O_WRONLY)
-            try:
-                _write_at(descriptor, self.size, payload)
-                self._flush_sometimes(descriptor, len(payload))
-            finally:
-                os.close(descriptor)
-        self._digest.update(payload)
-        self.size += len(payload)
-        self._record()
-
-    def _flush_sometimes(self, descriptor: int, written: int) -> None:
-        self._unflushed += written
-        if self._unflushed >= FLUSH_EVERY:
-            _sync_data(descriptor)
-            self._unflushed = 0
-
-    def _record(self) -> None:
-        descriptor = self._directory.open_file(self._journal, os.O_WRONLY)
+        claim = self._claimed(offset, offset + len(payload))
         try:
-            _write_at(descriptor, self.segments * _RECORD.size, _RECORD.pack(self.size))
+            segments = self._written(claim, offset, memoryview(payload))
+            self._accept(claim, segments, now)
         finally:
-            os.close(descriptor)
+            self._release(claim)
+        fresh = Fresh(offset, payload)
+        self._frontier.help_on(
+            self._prefix, self._part.read, at_most=HASHED_PER_SEGMENT, fresh=fresh
+        )
+        self.checkpoint_if_due(now)
+
+    def append(self, payload: Buffer, now: float) -> None:
+        """Take the next segment of version 1, which may be empty. Not for several threads at once.
+
+        Raises:
+            RefusedError: ``BUSY``.
+            OSError: If it cannot be written; the file is of no use then.
+        """
+        if self._broken:
+            raise OSError(errno.EIO, "what came before could not be flushed to the disk")
+        if payload:
+            self.write(self.size, payload, now)
+        else:
+            with self._changed:
+                self._journal.append(Segment(self._holdings.end, 0, short_digest(b"")))
+                self._backlog.wrote(0, now)
         self.segments += 1
 
+    def checkpoint_if_due(self, now: float) -> None:
+        """Make a checkpoint if it is time for one.
 
-def _names(file_id: str) -> tuple[str, str]:
-    return _PART.format(file_id), _JOURNAL.format(file_id)
+        Raises:
+            OSError: If the disk fails; nothing is held then that was not durable.
+        """
+        with self._changed:
+            if self._is_named or not self._backlog.is_due(now):
+                return
+            self._backlog.begin()
+        self._checkpoint()
 
+    def checkpoint(self) -> None:
+        """Make everything durable that is held at this moment; waits for one that is being made.
 
-def _write_at(descriptor: int, offset: int, data: bytes) -> None:
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+        Raises:
+            RefusedError: ``BUSY`` if that takes too long.
+            OSError: If the disk fails; nothing is held then that was not durable.
+        """
+        with self._changed:
+            self._wait_while(lambda: self._backlog.is_flushing, "it is being flushed to the disk")
+            if self._is_named or (self._backlog.is_empty and not self._journal.owes):
+                return
+            self._backlog.begin()
+        self._checkpoint()
 
+    def hash_up_to(self, size: int, *, at_most: int) -> bool:
+        """Go on with the SHA-256 of everything before an offset; tells whether that is complete.
 
-def _pieces(descriptor: int) -> Iterator[bytes]:
-    while data := os.read(descriptor, READ_SIZE):
-        yield data
+        Raises:
+            OSError: If the file cannot be read.
+        """
+        return self._frontier.go_on(size, self._part.read, at_most=at_most)
 
+    def hash_again(self) -> bool:
+        """Forget the SHA-256, to compute it from what is on the disk; ``False`` the second time."""
+        if self._hashed_again:
+            return False
+        self._hashed_again = True
+        self._frontier.restart()
+        return True
 
-def _read_journal(directory: Directory, name: str, part_size: int) -> tuple[int, int]:
-    """Return whole segments and their size, and cut off what follows their records."""
-    try:
-        descriptor = directory.open_file(name, os.O_RDWR)
-    except FileNotFoundError:
-        # The service ended between making the one file and the other.
-        descriptor = directory.open_file(name, os.O_RDWR | os.O_CREAT)
-    try:
-        segments, size = whole_segments(_pieces(descriptor), part_size)
-        os.ftruncate(descriptor, segments * _RECORD.size)
-    finally:
-        os.close(descriptor)
-    return segments, size
+    def cut(self) -> None:
+        """Take away what was written behind the end and never recorded.
 
+        Raises:
+            OSError: If that cannot be done.
+        """
+        self._part.cut(self.size)
 
-def whole_segments(journal: Iterator[bytes], part_size: int) -> tuple[int, int]:
-    """Find the last whole segment of a journal; no input or output.
+    def is_here(self) -> bool:
+        """Whether the bytes are in the working directory still.
 
-    Args:
-        journal: The journal's bytes, in pieces of any size.
-        part_size: Bytes of the partial file.
+        Raises:
+            OSError: If that cannot be found out.
+        """
+        return self._part.is_here()
 
-    Returns:
-        The number of whole segments and their bytes together. The first record that is cut off,
-        lies beyond the file's end or goes backwards ends the count.
-    """
-    segments, size, torn = 0, 0, b""
-    for piece in journal:
-        data = torn + piece
-        whole = len(data) - len(data) % _RECORD.size
-        torn = data[whole:]
-        for (end,) in _RECORD.iter_unpack(data[:whole]):
-            if not size <= end <= part_size:
-                return segments, size
-            segments, size = segments + 1, end
-    return segments, size
+    def drop_damaged(self) -> Ranges:
+        """Read everything again, drop what is not as it was when it arrived, and return that.
+
+        Raises:
+            OSError: If the file cannot be read, or its journal not be written.
+        """
+        damaged = self._part.damaged(journal_name(self.file_id)).ranges
+        if damaged:
+            with self._changed:
+                self._holdings.drop(damaged)
+                self._saved = (0, b"")
+                self._journal.owe(*(Dropped(start, end) for start, end in damaged))
+                self._journal.append()
+            self._frontier.restart()
+        return damaged
+
+    def begin_publishing(self, size: int, sha256: str) -> bool:
+        """Record that the file is whole and about to be given its name; durable on return.
+
+        Returns:
+            ``False`` if somebody still writes; nothing was done then.
+
+        Raises:
+            RefusedError: ``BUSY`` if it takes too long to flush the file.
+            OSError: If that cannot be done.
+        """
+        with self._changed:
+            self._wait_while(lambda: self._backlog.is_flushing, "it is being flushed to the disk")
+            if self._holdings.is_being_written:
+                return False
+            self._publishing = True
+        try:
+            inode = self._part.cut(size)
+            intent = Intent(size, inode, sha256)
+            with self._changed:
+                self._journal.append(intent)
+            self._journal.sync()
+        except BaseException:
+            self.withdraw(trusted=True)
+            raise
+        self.intent = intent
+        return True
+
+    def withdraw(self, *, trusted: bool) -> None:
+        """Record that the file could not be given its name; it is under way as before.
+
+        Args:
+            trusted: Whether the disk is not to blame. Otherwise the bytes that no checkpoint covers
+                are held no more, as after any flush that failed.
+        """
+        if not trusted:
+            self._give_up_what_is_not_durable()
+        with self._changed:
+            self._publishing = False
+            self._journal.owe(Withdrawn())
+            try:
+                self._journal.append()
+            except OSError as error:
+                logger.warning("Could not write the journal of file %s: %s", self.file_id, error)
+
+    def end(self, stored: Stored) -> None:
+        """Record what became of the file, and remove its bytes if they were not used.
+
+        Raises:
+            OSError: If that cannot be recorded; the file counts as ended nevertheless.
+        """
+        with self._changed:
+            self.stored = stored
+            self._publishing = False
+            self._journal.append(stored)
+        if self._part.is_here():
+            # Without its bytes the journal would tell that they were given their name.
+            self._journal.sync()
+            self._part.remove()
+        self._part.let_go()
+
+    @property
+    def _is_named(self) -> bool:
+        """Whether it has its name or is about to get it: then its bytes are not to be touched."""
+        return self._publishing or self.stored is not None
+
+    def _prefix(self) -> int:
+        with self._changed:
+            return self._holdings.prefix
+
+    def _claimed(self, start: int, end: int) -> Claim:
+        """Wait for the turn of some bytes, and take it."""
+        with self._changed:
+            self._wait_while(
+                lambda: self._backlog.is_full or self._holdings.is_claimed(start, end),
+                "the disk cannot keep up",
+            )
+            if self._is_named:
+                if not self._holdings.covers(end):
+                    self._refuse_busy("it is being stored")
+                # Whoever checked the whole file has seen to these bytes.
+                return EMPTY
+            if not self._holdings.has_room_for(start, end):
+                text = f"file {self.file_id!r} has over {MAX_GAPS} gaps; send what is missing first"
+                raise RefusedError(ErrorCode.INVALID, text)
+            return self._holdings.claim(start, end)
+
+    def _written(self, claim: Claim, offset: int, view: memoryview) -> list[Segment]:
+        """Compare what is there, write what is missing, and return what there is to record."""
+        for start, end in claim.held:
+            other = self._part.differs(start, view[start - offset : end - offset])
+            if other is not None:
+                text = f"other bytes of file {self.file_id!r} are held near {other}"
+                raise RefusedError(ErrorCode.OTHER_BYTES, text)
+        return [
+            self._part.write(start, view[start - offset : end - offset])
+            for start, end in claim.missing
+        ]
+
+    def _accept(self, claim: Claim, segments: list[Segment], now: float) -> None:
+        if not segments:
+            return
+        with self._changed:
+            if not self._holdings.counts(claim):
+                # A flush failed meanwhile, and these bytes may have been part of it.
+                self._refuse_busy("what was written had to be given up")
+            self._journal.append(*segments)
+            self._holdings.accept(claim)
+            self._backlog.wrote(sum(segment.length for segment in segments), now)
+
+    def _release(self, claim: Claim) -> None:
+        with self._changed:
+            self._holdings.release(claim)
+            self._changed.notify_all()
+
+    def _checkpoint(self) -> None:
+        """Make the checkpoint that was begun."""
+        try:
+            # The SHA-256 first: what it has taken in is then among what is flushed.
+            saved = self._frontier.saved()
+            with self._changed:
+                mark, moment = self._journal.position, self._holdings.now()
+            self._part.sync()
+            with self._changed:
+                self._journal.append(Checkpoint(mark, *saved))
+            self._journal.sync()
+            with self._changed:
+                if self._holdings.make_durable(moment):
+                    self._saved = saved
+        except OSError:
+            self._give_up_what_is_not_durable()
+            raise
+        finally:
+            with self._changed:
+                self._backlog.end()
+                self._changed.notify_all()
+
+    def _give_up_what_is_not_durable(self) -> None:
+        # After a failed flush the system may take the bytes for written, though they are not: a
+        # second flush proves nothing.
+        with self._changed:
+            self._broken = self.metadata.version == 1
+            self._journal.owe(*(Dropped(*gap) for gap in self._holdings.give_up()))
+            saved = self._saved
+        self._frontier.restart(*saved)
+
+    def _wait_while(self, condition: Callable[[], bool], reason: str) -> None:
+        if not self._changed.wait_for(lambda: not condition(), timeout=WAIT_TIMEOUT):
+            self._refuse_busy(reason)
+
+    def _refuse_busy(self, reason: str) -> NoReturn:
+        text = f"file {self.file_id!r} cannot be gone on with at the moment: {reason}"
+        raise RefusedError(ErrorCode.BUSY, text, RETRY_AFTER)

@@ -1,23 +1,51 @@
-"""Publishes finished files below one root, whatever lies there.
+"""Reaches what lies below one root, whatever that is.
 
 The parts of a name are followed one by one from the root, so neither ``..`` nor a symbolic link,
-there before or put there meanwhile, leads a file elsewhere.
+there before or put there meanwhile, leads elsewhere.
 """
 
 import errno
 import os
-import stat
 import threading
+from collections import OrderedDict
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
 
 from dxlfiletransferclient.errors import UnsafeNameError
-from dxlfiletransferclient.storage.directory import Directory, Identity, open_directory
+from dxlfiletransferclient.storage.directory import Directory, Identity, is_link, open_directory
+from dxlfiletransferclient.storage.flushing import ALL_AT_ONCE, Flusher
 from dxlfiletransferclient.storage.names import Parts
+
+MAX_OPEN: Final = 64
+"""Directories that one request holds open: each costs one of the process's descriptors.
+
+Files of one request lie in few directories mostly; with more, some are opened again.
+"""
+
+
+class ObstructedError(UnsafeNameError):
+    """Something that is no directory, or may not be entered, is on the way to a name.
+
+    Args:
+        name: The name.
+        reason: What is wrong with it, as the end of a sentence that begins with the name.
+        reserved: Whether it is a reserved directory, and not just a file or link.
+    """
+
+    def __init__(self, name: object, reason: str, *, reserved: bool = False) -> None:
+        super().__init__(name, reason)
+        self.reserved = reserved
+
+
+class ReservedDirectoryError(Exception):
+    """A directory into which no name may lead."""
 
 
 class RootedDirectory:
-    """A directory below which files appear whole, durably, and nowhere else.
+    """A directory below which things are reached by parts, and nothing else is reached.
 
     Args:
         path: The root. Links in this path are the operator's and are followed.
@@ -29,87 +57,212 @@ class RootedDirectory:
         self._path = path
         self._reserved = frozenset(reserved)
         self._making = threading.Lock()
+        self._unsettled: set[Identity] = set()
 
-    def publish(self, source: Directory, source_name: str, parts: Parts) -> None:
-        """Move a finished file to its name below the root.
+    def visit(self) -> "OpenDirectories":
+        """Return the directories below the root, to be opened as they are needed."""
+        return OpenDirectories(self)
 
-        Its bytes are flushed before the name shows them, and the name is flushed before this
-        returns. Until then an older file of that name stays; a link is replaced, not followed.
-        Missing directories on the way are made.
-
-        Args:
-            source: Directory that the file is in, on the same file system as the root.
-            source_name: Name of the file there.
-            parts: Parsed name below the root (from ``names.parse_name``).
+    def opened(self) -> Directory:
+        """Open the root itself.
 
         Raises:
-            UnsafeNameError: If a link, a file or a reserved directory is on the way, or a directory
-                already has the name.
-            OSError: If the file cannot be flushed or moved; the older file is still there then,
-                unless only the last flush failed.
+            OSError: If it is not there any more.
         """
-        _sync_file(source, source_name)
-        with self._open_parent(parts) as parent:
-            self._check_target(parent, parts)
-            try:
-                source.move(source_name, parent, parts[-1])
-            except OSError as error:
-                if error.errno != errno.EXDEV:
-                    raise
-                reason = "its directory is on another file system than the working directory"
-                raise OSError(errno.EXDEV, reason) from error
-            parent.sync()
+        try:
+            return open_directory(self._path)
+        except FileNotFoundError as error:
+            # Nothing that is looked for below it is to be told as merely absent.
+            raise OSError(errno.EIO, "the storage directory is not there any more") from error
 
-    def _open_parent(self, parts: Parts) -> Directory:
-        """Open the directory that the last part is in, making what is missing on the way."""
-        current = open_directory(self._path)
-        # One thread at a time: a directory that another one just made is found here only after
-        # its name was flushed, so a file in it never outlives it in a power failure.
+    def is_reserved(self, identity: Identity) -> bool:
+        """Whether no name may lead into a directory."""
+        return identity in self._reserved
+
+    def child(self, parent: Directory, name: str) -> Directory:
+        """Open a directory in another one.
+
+        Raises:
+            FileNotFoundError: If it is not there.
+            NotADirectoryError: If it is a link or a file.
+            ReservedDirectoryError: If it is reserved.
+        """
+        child = parent.child(name)
+        if self.is_reserved(child.identity):
+            child.close()
+            raise ReservedDirectoryError
+        return child
+
+    def child_made(self, parent: Directory, name: str) -> tuple[Directory, bool]:
+        """Open a directory in another one and make it if it is missing.
+
+        Returns:
+            The directory, and whether its name may not have been flushed yet: somebody has made it
+            just now and is about to flush it, so whoever answers for what he puts there flushes it
+            too, and says so to :meth:`settled`.
+
+        Raises:
+            NotADirectoryError: If it is a link or a file.
+            ReservedDirectoryError: If it is reserved.
+        """
+        # Made and noted in one step for all who come by; nothing is flushed meanwhile.
         with self._making:
-            for depth in range(1, len(parts)):
-                with current as parent:
-                    current = self._step(parent, parts, depth)
+            try:
+                child = self.child(parent, name)
+            except FileNotFoundError:
+                # Another process may make it first; whether it is a directory shows below.
+                with suppress(FileExistsError):
+                    parent.make(name)
+                child = self.child(parent, name)
+                self._unsettled.add(child.identity)
+            return child, child.identity in self._unsettled
+
+    def settled(self, identities: Collection[Identity]) -> None:
+        """Note that the names of directories have been flushed."""
+        with self._making:
+            self._unsettled.difference_update(identities)
+
+
+class OpenDirectories:
+    """Directories below a root, kept open while one request uses them. Not for several threads.
+
+    Args:
+        root: The root.
+    """
+
+    def __init__(self, root: RootedDirectory) -> None:
+        self._root = root
+        self._open: OrderedDict[Parts, Directory] = OrderedDict()
+        self._touched: dict[Parts, set[Identity]] = {}
+
+    def open(self, parts: Parts, *, make: bool = False) -> Directory:
+        """Open a directory; use it before the next one is opened, which may close it.
+
+        Args:
+            parts: Its name; none for the root.
+            make: Whether to make what is missing of it; :meth:`settle` flushes it.
+
+        Raises:
+            ObstructedError: If a link, a file or a reserved directory is on the way.
+            FileNotFoundError: If it is missing, and is not to be made.
+            OSError: If it cannot be opened or made.
+        """
+        depth = len(parts)
+        while depth and parts[:depth] not in self._open:
+            depth -= 1
+        if depth == 0 and () not in self._open:
+            self._keep((), self._root.opened())
+        current = self._open[parts[:depth]]
+        self._open.move_to_end(parts[:depth])
+        for reached in range(depth + 1, len(parts) + 1):
+            current = self._keep(parts[:reached], self._step(current, parts, reached, make=make))
         return current
 
-    def _step(self, parent: Directory, parts: Parts, depth: int) -> Directory:
+    def touched(self, parts: Parts) -> None:
+        """Note that names in a directory have changed, for :meth:`settle`."""
+        self._touched.setdefault(parts, set())
+
+    def removed(self, parts: Parts) -> None:
+        """Note that a directory was removed, which changed the one it was in."""
+        gone = self._open.pop(parts, None)
+        if gone is not None:
+            gone.close()
+        self._touched.pop(parts, None)
+        self.touched(parts[:-1])
+
+    def settle(self, flusher: Flusher | None = None) -> None:
+        """Wait until all names that were changed are safe.
+
+        Args:
+            flusher: Opened before the first change; flushes many directories at once.
+
+        Raises:
+            OSError: If a name could not be written.
+        """
+        many = flusher is not None and len(self._touched) >= ALL_AT_ONCE
+        if not (many and flusher is not None and flusher.everything()):
+            for parts in self._touched:
+                self._sync(parts)
+        made = set[Identity]().union(*self._touched.values())
+        self._touched.clear()
+        if made:
+            self._root.settled(made)
+
+    def forget(self) -> None:
+        """Let go of everything that is open, because something was moved or removed."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def close(self) -> None:
+        """Let go of everything that is open; may be repeated."""
+        self.forget()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _keep(self, parts: Parts, directory: Directory) -> Directory:
+        self._open[parts] = directory
+        if len(self._open) > MAX_OPEN:
+            self._open.popitem(last=False)[1].close()
+        return directory
+
+    def _step(self, parent: Directory, parts: Parts, depth: int, *, make: bool) -> Directory:
         name = parts[depth - 1]
         try:
-            child = _child_made_if_missing(parent, name)
+            if not make:
+                return self._root.child(parent, name)
+            child, unsettled = self._root.child_made(parent, name)
         except NotADirectoryError as error:
-            way = "/".join(parts[:depth])
-            reason = f"leads through {way!r}, which is a link or a file and not a directory"
-            raise UnsafeNameError("/".join(parts), reason) from error
-        if child.identity in self._reserved:
-            child.close()
-            raise UnsafeNameError("/".join(parts), "leads into the reserved working directory")
+            raise self._obstructed(parent, parts, depth) from error
+        except ReservedDirectoryError as error:
+            reason = "leads into the reserved working directory"
+            raise ObstructedError("/".join(parts), reason, reserved=True) from error
+        if unsettled:
+            self._touched.setdefault(parts[: depth - 1], set()).add(child.identity)
         return child
 
     @staticmethod
-    def _check_target(parent: Directory, parts: Parts) -> None:
+    def _obstructed(parent: Directory, parts: Parts, depth: int) -> ObstructedError:
+        status = status_of(parent, parts[depth - 1])
+        by_file = status is not None and not is_link(status)
+        way = "/".join(parts[:depth])
+        reason = f"leads through {way!r}, which is a {'file' if by_file else 'link'}"
+        return ObstructedError("/".join(parts), reason + " and not a directory")
+
+    def _sync(self, parts: Parts) -> None:
         try:
-            status = parent.lstat(parts[-1])
+            self.open(parts).sync()
         except FileNotFoundError:
+            # Somebody has removed it with all that was put there.
             return
-        if stat.S_ISDIR(status.st_mode):
-            raise UnsafeNameError("/".join(parts), "is the name of an existing directory")
 
 
-def _child_made_if_missing(parent: Directory, name: str) -> Directory:
+def status_of(directory: Directory, name: str) -> os.stat_result | None:
+    """Return what a name stands for, without following a link; ``None`` if for nothing."""
     try:
-        return parent.child(name)
+        return directory.lstat(name)
     except FileNotFoundError:
-        try:
-            parent.make(name)
-        except FileExistsError:
-            # Another process made it first; whether it is a directory shows when it is opened.
-            return parent.child(name)
-        parent.sync()
-        return parent.child(name)
+        return None
 
 
-def _sync_file(directory: Directory, name: str) -> None:
-    descriptor = directory.open_file(name, os.O_RDWR)
+def move(source: Directory, source_name: str, target: Directory, name: str) -> None:
+    """Move a file to a directory below a root, over whatever file or link has the name.
+
+    Raises:
+        OSError: If it cannot be moved; says so where the reason is another file system.
+    """
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        source.move(source_name, target, name)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        reason = "its directory is on another file system than the working directory"
+        raise OSError(errno.EXDEV, reason) from error

@@ -1,6 +1,5 @@
-"""All files under way in one working directory: locked, bounded, one thread per file at a time."""
+"""All files under way in one working directory: locked, and each found by its id."""
 
-import errno
 import logging
 import threading
 import uuid
@@ -11,51 +10,30 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from dxlfiletransferclient.errors import (
-    StorageError,
-    StoreClosedError,
-    UnknownFileError,
-    WorkingDirectoryInUseError,
-)
-from dxlfiletransferclient.storage import legacy, partial
+from dxlfiletransferclient.errors import WorkingDirectoryInUseError
+from dxlfiletransferclient.protocol.refusals import RefusedError
+from dxlfiletransferclient.storage import legacy, opening, partialnames
+from dxlfiletransferclient.storage.checkpoints import CheckpointPolicy
+from dxlfiletransferclient.storage.descriptors import Descriptors
 from dxlfiletransferclient.storage.directory import Identity, open_directory
 from dxlfiletransferclient.storage.expiry import Expiry
+from dxlfiletransferclient.storage.home import Home
+from dxlfiletransferclient.storage.journal import Metadata
 from dxlfiletransferclient.storage.partial import Partial
+from dxlfiletransferclient.storage.places import Place, Places, unknown
+from dxlfiletransferclient.storage.recovery import NoHistoryError
 
 logger = logging.getLogger(__name__)
 
 LOCK_NAME: Final = ".lock"
 """File in the working directory that is locked while a store uses it; it stays there."""
 
-MAX_PARTIAL_FILES: Final = 10_000
-"""Files that may be under way at once.
-
-Each costs about a kilobyte of memory and two files on disk. It is far above what a service has to
-do and bounds what a sender can cost that begins files and never ends them.
-"""
-
-TURN_TIMEOUT: Final = 25.0
-"""Seconds a request waits while another one for the same file is carried out.
-
-Senders give up after 30 seconds, so waiting longer would help nobody.
-"""
-
-CLOSE_TIMEOUT: Final = 30.0
-"""Seconds that closing waits for requests that are being carried out.
-
-One request writes a segment of a megabyte at most, or flushes the rest of a file.
-"""
+V1: Final = Metadata(version=1)
+"""What is known of a file of version 1 before its end."""
 
 
-class _Entry:
-    """A file under way; its lock is held by whoever works on it."""
-
-    __slots__ = ("gone", "lock", "partial")
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.partial: Partial | None = None
-        self.gone = False
+def _tell_nobody(_file_id: str) -> None:
+    """Do nothing."""
 
 
 class WorkingDirectory:
@@ -68,28 +46,44 @@ class WorkingDirectory:
         path: The directory; it must exist.
         expiry: When files are given up.
         clock: Returns the time as file systems know it (seconds since 1970).
+        policy: How often files under way are flushed.
+        on_gone: Is told the id of each file that is removed.
 
     Raises:
         WorkingDirectoryInUseError: If another store uses the directory.
         OSError: If it cannot be read, or no file be made in it.
     """
 
-    def __init__(self, path: Path, *, expiry: Expiry, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        expiry: Expiry,
+        clock: Callable[[], float],
+        policy: CheckpointPolicy | None = None,
+        on_gone: Callable[[str], object] = _tell_nobody,
+    ) -> None:
         self._expiry = expiry
         self._clock = clock
-        self._guard = threading.Condition()
-        self._running = 0
-        self._closed = False
+        self._on_gone = on_gone
+        self._looking = threading.Lock()
+        # Not at the start: whoever waited for the service gets the time to go on.
+        expiry.is_due(clock())
         self._lock = _locked(path)
         try:
             self.directory = open_directory(path)
-            found = {partial.file_id_of(name) for name in self.directory.names()}
+            names = set(self.directory.names())
         except BaseException:
             self._lock.release()
             raise
-        self._entries = {file_id: _Entry() for file_id in found if file_id}
-        if self._entries:
-            logger.info("Files under way from before in %s: %d", path, len(self._entries))
+        self._descriptors = Descriptors(self.directory)
+        self._home = Home(self.directory, self._descriptors, policy or CheckpointPolicy())
+        found = {file_id for name in names if (file_id := partialnames.file_id_of(name))}
+        # Without its bytes, a journal only remembers that they were given their name.
+        under_way = {each for each in found if partialnames.part_name(each) in names}
+        self._places = Places(under_way, sorted(found - under_way))
+        if under_way:
+            logger.info("Files under way from before in %s: %d", path, len(under_way))
 
     @property
     def identity(self) -> Identity:
@@ -98,62 +92,100 @@ class WorkingDirectory:
 
     @contextmanager
     def begin(self) -> Iterator[Partial]:
-        """Begin a new file and hold it while the ``with`` block works on it.
+        """Begin a new file of version 1 and hold it while the ``with`` block works on it.
 
         Raises:
             StorageError: If too many files are under way.
             StoreClosedError: If the directory was closed.
             OSError: If the file cannot be made.
         """
-        now = self._clock()
-        with self._guard:
-            due = self._expiry.is_due(now)
-        if due:
-            self.expire(now)
-        file_id = str(uuid.uuid4())
-        entry = _Entry()
-        with self._working(), entry.lock:
-            with self._guard:
-                if len(self._entries) >= MAX_PARTIAL_FILES:
-                    text = f"too many files are under way here ({MAX_PARTIAL_FILES}); try later"
-                    raise StorageError(errno.EBUSY, text)
-                self._entries[file_id] = entry
-            try:
-                entry.partial = Partial.create(self.directory, file_id)
-            except BaseException:
-                self.forget(file_id)
-                raise
-            yield entry.partial
+        self.expire_if_due(self._clock())
+        with self.place(str(uuid.uuid4())) as place:
+            yield self.fill(place, V1)
 
     @contextmanager
     def resume(self, file_id: str) -> Iterator[Partial]:
-        """Hold a file under way while the ``with`` block works on it.
+        """Hold a file under way while the ``with`` block works on it, and nobody else does.
 
         Raises:
             UnknownFileError: If there is no such file, or no longer.
-            StorageError: If another request for the file takes too long.
+            StorageError: If other requests for the file take too long.
             StoreClosedError: If the directory was closed.
             OSError: If a file left by a former process cannot be read.
         """
-        with self._held(file_id) as entry:
-            if entry.partial is None:
-                entry.partial = Partial.reopen(self.directory, file_id)
-            yield entry.partial
+        places = self._places
+        with places.open(), places.alone(places.known(file_id)) as place:
+            yield self._loaded(place)
+
+    @contextmanager
+    def use(self, file_id: str) -> Iterator[Partial]:
+        """Work on a file together with others.
+
+        Raises:
+            UnknownFileError: If there is no such file, or no longer.
+            StorageError: If somebody works alone on the file for too long.
+            StoreClosedError: If the directory was closed.
+            OSError: If a file left by a former process cannot be read.
+        """
+        with self._places.open():
+            place = self._places.known(file_id)
+            with self._places.turn(place):
+                partial = self._loaded(place)
+                self._places.enter(place)
+            try:
+                yield partial
+            finally:
+                self._leave(place, partial)
+
+    @contextmanager
+    def place(self, file_id: str) -> Iterator[Place]:
+        """Hold the place of a file, whether there is one or not; nobody else works on it.
+
+        Raises:
+            UnknownFileError: If it was just removed: then the place can be had by trying again.
+            StorageError: If other requests for the file take too long.
+            StoreClosedError: If the directory was closed.
+            OSError: If a file left by a former process cannot be read.
+        """
+        places = self._places
+        with places.open(), places.alone(places.known_or_new(file_id)) as place:
+            try:
+                if place.partial is None and partialnames.exist(self.directory, file_id):
+                    self._load(place)
+                yield place
+            finally:
+                if place.partial is None:
+                    places.vacate(place)
+                elif place.partial.stored is not None:
+                    place.partial = None
+
+    def fill(self, place: Place, metadata: Metadata) -> Partial:
+        """Begin a file in a place that is held and empty.
+
+        Raises:
+            StorageError: If too many files are under way.
+            OSError: If the file cannot be made.
+        """
+        self._places.check_room()
+        place.partial = opening.create(self._home, place.file_id, metadata)
+        return place.partial
+
+    def clear(self, place: Place) -> None:
+        """Remove what there is of a file whose place is held; raises nothing."""
+        self._remove(place.file_id)
+        self._places.reuse(place)
 
     def drop(self, file_id: str) -> int:
         """Give a file up, as soon as nobody works on it, and return how many segments it had.
 
         Raises:
             UnknownFileError: If there is no such file, or no longer.
-            StorageError: If another request for the file takes too long.
+            StorageError: If other requests for the file take too long.
             StoreClosedError: If the directory was closed.
+            OSError: If a file left by a former process cannot be read.
         """
-        with self._held(file_id) as entry:
-            segments = (
-                entry.partial.segments
-                if entry.partial
-                else partial.recorded_segments(self.directory, file_id)
-            )
+        with self.resume(file_id) as partial:
+            segments = partial.segments
             self.forget(file_id)
             return segments
 
@@ -162,11 +194,9 @@ class WorkingDirectory:
 
         It raises nothing: what cannot be removed now is logged and expires.
         """
-        partial.remove(self.directory, file_id)
-        with self._guard:
-            entry = self._entries.pop(file_id, None)
-            if entry:
-                entry.gone = True
+        self._remove(file_id)
+        if self._places.is_known(file_id):
+            self._places.vacate(self._places.known(file_id))
 
     def expire(self, now: float) -> int:
         """Remove the files that were not written to for too long.
@@ -184,81 +214,113 @@ class WorkingDirectory:
             StoreClosedError: If the directory was closed.
             OSError: If the directory cannot be read.
         """
-        with self._working():
+        with self._places.open():
             names = self.directory.names()
-            own = {file_id for name in names if (file_id := partial.file_id_of(name))}
+            own = {file_id for name in names if (file_id := partialnames.file_id_of(name))}
             removed = sum(self._expire_own(file_id, now) for file_id in sorted(own))
             return removed + sum(self._expire_legacy(name, now) for name in names)
 
-    def close(self) -> None:
-        """Wait for running requests, then let others use the directory; may be repeated.
+    def expire_if_due(self, now: float) -> int | None:
+        """Do :meth:`expire` if that was not done lately; ``None`` if it was."""
+        with self._looking:
+            due = self._expiry.is_due(now)
+        return self.expire(now) if due else None
+
+    def checkpoint_if_due(self, now: float) -> None:
+        """Flush the files for which it is time; what fails is logged.
 
         Raises:
-            TimeoutError: If a request is still being carried out after ``CLOSE_TIMEOUT``; the
-                directory stays locked then.
+            StoreClosedError: If the directory was closed.
         """
-        with self._guard:
-            self._closed = True
-            if not self._guard.wait_for(lambda: self._running == 0, timeout=CLOSE_TIMEOUT):
-                msg = f"{self._running} requests were still running after {CLOSE_TIMEOUT:g} seconds"
-                raise TimeoutError(msg)
+        with self._places.open():
+            for place in self._places.loaded():
+                with self._places.turn_now(place) as held:
+                    # Whoever works alone on a file sees to that himself.
+                    partial = place.partial
+                    if partial is None or not held:
+                        continue
+                    self._places.enter(place)
+                try:
+                    _flushed(partial, lambda each: each.checkpoint_if_due(now))
+                finally:
+                    self._leave(place, partial)
+
+    def stop(self) -> None:
+        """Take no more requests and wait for those that are running; may be repeated.
+
+        Raises:
+            TimeoutError: If a request is still being carried out after a long wait.
+        """
+        self._places.close()
+
+    def close(self) -> None:
+        """Wait for running requests and flush, then let others use the directory; may be repeated.
+
+        Raises:
+            TimeoutError: If a request is still being carried out after a long wait; the directory
+                stays locked then.
+        """
+        self.stop()
+        for place in self._places.loaded():
+            if place.partial is not None:
+                _flushed(place.partial, Partial.checkpoint)
+            self._places.vacate(place)
+        self._descriptors.close()
         self.directory.close()
         self._lock.release()
 
-    @contextmanager
-    def _held(self, file_id: str) -> Iterator[_Entry]:
-        with self._working():
-            with self._guard:
-                entry = self._entries.get(file_id)
-            if entry is None:
-                raise _unknown(file_id)
-            if not entry.lock.acquire(timeout=TURN_TIMEOUT):
-                text = f"file {file_id!r} is busy with another segment"
-                raise StorageError(errno.EBUSY, text)
-            try:
-                if entry.gone:
-                    raise _unknown(file_id)
-                yield entry
-            finally:
-                entry.lock.release()
+    def _loaded(self, place: Place) -> Partial:
+        if place.partial is None:
+            self._load(place)
+        if place.partial is None:
+            self._places.vacate(place)
+            raise unknown(place.file_id)
+        return place.partial
 
-    @contextmanager
-    def _working(self) -> Iterator[None]:
-        """Keep the directory from being closed."""
-        with self._guard:
-            if self._closed:
-                msg = "the store is closed"
-                raise StoreClosedError(msg)
-            self._running += 1
+    def _load(self, place: Place) -> None:
         try:
-            yield
-        finally:
-            with self._guard:
-                self._running -= 1
-                self._guard.notify_all()
+            place.partial = opening.reopen(self._home, place.file_id)
+        except (NoHistoryError, FileNotFoundError):
+            logger.warning("Too little is left of file %s to go on with it", place.file_id)
+            self._remove(place.file_id)
+
+    def _leave(self, place: Place, partial: Partial) -> None:
+        ended = partial.stored is not None
+        self._places.leave(place, ended=ended)
+        if not ended:
+            return
+        self._descriptors.forget(partialnames.journal_name(place.file_id))
+        oldest = self._places.oldest_ended()
+        if oldest is not None:
+            with self._places.turn_now(oldest) as held:
+                if held and not oldest.users:
+                    self._remove(oldest.file_id)
+                    self._places.vacate(oldest)
+
+    def _remove(self, file_id: str) -> None:
+        self._descriptors.forget(partialnames.part_name(file_id))
+        self._descriptors.forget(partialnames.journal_name(file_id))
+        partialnames.remove(self.directory, file_id)
+        self._on_gone(file_id)
 
     def _expire_own(self, file_id: str, now: float) -> bool:
-        with self._guard:
-            entry = self._entries.get(file_id)
-        if entry is None:
-            # Parts of a file that could not be removed when it ended.
-            if not self._has_expired(file_id, now):
-                return False
-            partial.remove(self.directory, file_id)
-            return True
-        if not entry.lock.acquire(blocking=False):
+        if not self._has_expired(file_id, now):
             return False
-        try:
-            if not self._has_expired(file_id, now):
-                return False
-            logger.info("File %s was not gone on with and is given up", file_id)
-            self.forget(file_id)
+        if not self._places.is_known(file_id):
+            # Parts of a file that could not be removed when it ended.
+            partialnames.remove(self.directory, file_id)
             return True
-        finally:
-            entry.lock.release()
+        place = self._places.known_or_new(file_id)
+        with self._places.turn_now(place) as held:
+            if not held or place.users or not self._has_expired(file_id, now):
+                return False
+            self._remove(file_id)
+            self._places.vacate(place)
+        logger.info("File %s was not gone on with and is given up", file_id)
+        return True
 
     def _has_expired(self, file_id: str, now: float) -> bool:
-        time = partial.last_write(self.directory, file_id)
+        time = partialnames.last_write(self.directory, file_id)
         return time is not None and self._expiry.has_expired(time, now)
 
     def _expire_legacy(self, name: str, now: float) -> bool:
@@ -268,6 +330,13 @@ class WorkingDirectory:
         logger.info("Leftover %s of an older version is removed", name)
         legacy.remove(self.directory, name)
         return True
+
+
+def _flushed(partial: Partial, flush: Callable[[Partial], None]) -> None:
+    try:
+        flush(partial)
+    except (OSError, RefusedError):
+        logger.exception("Could not flush file %s", partial.file_id)
 
 
 def _locked(path: Path) -> FileLock:
@@ -282,7 +351,3 @@ def _locked(path: Path) -> FileLock:
         )
         raise WorkingDirectoryInUseError(msg) from error
     return lock
-
-
-def _unknown(file_id: str) -> UnknownFileError:
-    return UnknownFileError(f"no file with the id {file_id!r} is under way here")

@@ -93,3 +93,68 @@ def test_files_do_not_move_between_kinds_of_directories(
     monkeypatch.setattr(directory_module, "_HAS_DESCRIPTORS", not directory_module._HAS_DESCRIPTORS)
     with open_directory(tmp_path) as other, pytest.raises(TypeError):
         directory.move("a", other, "b")
+
+
+def test_a_link_is_made_and_read(directory: Directory, tmp_path: Path) -> None:
+    directory.symlink("any/where", "link")
+
+    assert directory.readlink("link") == "any/where"
+    assert str((tmp_path / "link").readlink()) == str(Path("any/where"))
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="Invalid argument"):
+        directory.readlink("file")
+
+
+def test_a_time_is_set_to_the_nanosecond(directory: Directory, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    directory.make("d")
+
+    for number, name in enumerate(["file", "d"]):
+        directory.set_modified(name, 1_234_567_890_123_456_789 + number)
+        assert (tmp_path / name).stat().st_mtime_ns == 1_234_567_890_123_456_789 + number
+    directory.set_modified(None, 17)
+    assert directory.status().st_mtime_ns == tmp_path.stat().st_mtime_ns == 17
+
+
+def test_the_time_of_a_link_is_not_that_of_its_target(directory: Directory, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    before = (tmp_path / "file").stat().st_mtime_ns
+
+    directory.set_modified("link", 17)
+
+    assert (tmp_path / "file").stat().st_mtime_ns == before
+
+
+def test_a_pipe_is_opened_without_waiting_for_its_writer(
+    directory: Directory, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    os.close(directory.open_to_read("pipe"))
+    (tmp_path / "file").write_bytes(b"abc")
+    descriptor = directory.open_to_read("file")
+    assert os.read(descriptor, 10) == b"abc"
+    os.close(descriptor)
+
+
+def test_permissions_of_a_new_file_are_those_asked_for(directory: Directory) -> None:
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+    os.close(directory.open_file("plain", flags))
+    os.close(directory.open_file("program", flags, 0o777))
+
+    assert not directory.lstat("plain").st_mode & 0o111
+    assert directory.lstat("program").st_mode & 0o100
+
+
+def test_a_descriptor_of_its_own_outlives_the_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_directory(tmp_path) as opened:
+        descriptor = opened.descriptor_of_its_own()
+    assert descriptor is not None
+    assert os.fstat(descriptor).st_ino == tmp_path.stat().st_ino
+    os.close(descriptor)
+
+    monkeypatch.setattr(directory_module, "_HAS_DESCRIPTORS", False)
+    with open_directory(tmp_path) as opened:
+        assert opened.descriptor_of_its_own() is None

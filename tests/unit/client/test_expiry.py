@@ -36,6 +36,11 @@ def test_a_look_is_due_once_per_interval() -> None:
     ]
 
 
+def test_files_that_live_for_a_short_time_are_looked_for_as_often() -> None:
+    expiry = Expiry(5)
+    assert [expiry.is_due(now) for now in (0, 4, 5)] == [True, False, True]
+
+
 def test_a_clock_that_is_set_back_delays_no_look() -> None:
     expiry = Expiry(100, interval=10)
     assert expiry.is_due(1000)

@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,9 @@ from hypothesis import strategies as st
 
 from dxlfiletransferclient.errors import UnsafeNameError
 from dxlfiletransferclient.storage.directory import open_directory
-from dxlfiletransferclient.storage.names import parse_name
-from dxlfiletransferclient.storage.rooted import RootedDirectory
+from dxlfiletransferclient.storage.names import parse_directory_name, parse_name
+from dxlfiletransferclient.storage.rooted import ObstructedError, RootedDirectory
+from tests.unit.client.cataloguing import place
 
 # Names made of what matters: separators, dots, drives, odd characters, and some plain text.
 pieces = st.sampled_from(
@@ -144,6 +146,26 @@ def test_windows_knows_a_reserved_directory_in_any_case() -> None:
     assert parse_name(".WorkDir/a", windows=False, reserved=[(".workdir",)])
 
 
+@pytest.mark.parametrize("name", ["", ".", "./", "a/..", "./."])
+def test_names_of_the_root(name: str) -> None:
+    assert parse_directory_name(name) == ()
+
+
+@given(names, st.booleans())
+def test_directories_have_the_same_names_as_files(name: str, windows: bool) -> None:
+    try:
+        parts = parse_directory_name(name, windows=windows, reserved=[("a", "b.txt")])
+    except UnsafeNameError as error:
+        with pytest.raises(UnsafeNameError, match=re.escape(error.reason)):
+            parse_name(name, windows=windows, reserved=[("a", "b.txt")])
+        return
+    if parts:
+        assert parse_name(name, windows=windows, reserved=[("a", "b.txt")]) == parts
+    else:
+        with pytest.raises(UnsafeNameError, match="names no file"):
+            parse_name(name, windows=windows)
+
+
 @given(names, st.booleans())
 def test_a_name_is_refused_or_means_a_file_below_the_root(name: str, windows: bool) -> None:
     try:
@@ -183,10 +205,9 @@ def test_an_accepted_name_holds_its_file_on_disk(root: Path, name: str) -> None:
     (root / "source").write_bytes(name.encode())
     with open_directory(root) as directory:
         try:
-            RootedDirectory(storage).publish(directory, "source", parts)
-        except UnsafeNameError as error:
+            place(RootedDirectory(storage), directory, "source", parts)
+        except (ObstructedError, IsADirectoryError):
             # An earlier name has put a file where this one needs a directory, or the other way.
-            assert error.reason.endswith(("not a directory", "existing directory"))  # noqa: PT017
             return
     assert storage.joinpath(*parts).read_bytes() == name.encode()
     assert {entry.name for entry in root.iterdir()} <= {"storage", "source"}

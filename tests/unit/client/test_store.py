@@ -1,6 +1,7 @@
 """The store by the requests that it takes."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from dxlfiletransferclient import (
     WorkingDirectoryInUseError,
 )
 from dxlfiletransferclient import store as store_module
-from dxlfiletransferclient.storage import working as working_module
+from dxlfiletransferclient.storage import places as places_module
 from tests.unit.client.fabric import last_request, left_in, request_of, sha256
 
 FIRST, SECOND = b"first ", b"second"
@@ -284,19 +285,18 @@ def test_a_crash_in_the_middle_of_a_segment(storage_dir: Path, working_dir: Path
     assert (storage_dir / "a").read_bytes() == CONTENT
 
 
-def test_a_part_that_was_tampered_with_is_not_published(
-    storage_dir: Path, working_dir: Path
-) -> None:
+def test_a_part_that_was_tampered_with_is_not_published(storage_dir: Path, tmp_path: Path) -> None:
+    crashed = tmp_path / "crashed"
     with FileStoreManager(storage_dir) as before:
         file_id = begin(before)
-    (working_dir / f"dxlft-{file_id}.part").write_bytes(b"other!")
+        shutil.copytree(storage_dir, crashed)
+    (crashed / ".workdir" / f"dxlft-{file_id}.part").write_bytes(b"other!")
     with (
-        FileStoreManager(storage_dir) as after,
-        pytest.raises(ValueError, match="SHA-256"),
+        FileStoreManager(crashed) as after,
+        pytest.raises(ValueError, match="segment 1 was expected"),
     ):
         after.store_segment(last_request("a", CONTENT, SECOND, 2, file_id))
-    assert not (storage_dir / "a").exists()
-    assert left_in(working_dir) == set()
+    assert not (crashed / "a").exists()
 
 
 def test_expire_uses_the_clock(storage_dir: Path, working_dir: Path) -> None:
@@ -354,7 +354,7 @@ def test_a_closed_store(store: FileStoreManager) -> None:
 def test_too_many_files(
     store: FileStoreManager, monkeypatch: pytest.MonkeyPatch, storage_dir: Path
 ) -> None:
-    monkeypatch.setattr(working_module, "MAX_PARTIAL_FILES", 2)
+    monkeypatch.setattr(places_module, "MAX_PARTIAL_FILES", 2)
     first, _second = begin(store), begin(store)
     with pytest.raises(OSError, match="too many files"):
         begin(store)

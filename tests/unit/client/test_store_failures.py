@@ -20,19 +20,19 @@ NO_SPACE = os.strerror(errno.ENOSPC)
 
 def full(mocker: MockerFixture, calls_before: int = 0) -> None:
     """Let writes fail, after some that work, as on a disk that is full."""
-    real, left = os.write, calls_before
+    real, left = os.pwrite, calls_before
 
-    def write(descriptor: int, data: Any) -> int:
+    def write(descriptor: int, data: Any, offset: int) -> int:
         nonlocal left
         if left == 0:
             raise OSError(errno.ENOSPC, NO_SPACE, "/srv/secret/path")
         left -= 1
-        return real(descriptor, data)
+        return real(descriptor, data, offset)
 
-    mocker.patch("os.write", write)
+    mocker.patch("os.pwrite", write)
 
 
-@pytest.mark.parametrize("calls_before", [0, 1], ids=["bytes", "journal"])
+@pytest.mark.parametrize("calls_before", [0, 1, 2], ids=["header", "bytes", "record"])
 def test_a_full_disk_in_the_first_request(
     store: FileStoreManager,
     storage_dir: Path,
@@ -104,8 +104,8 @@ def test_files_under_way_that_somebody_removed(store: FileStoreManager, working_
     file_id = store.store_segment(request_of(b"abc", segment_number="1")).file_id
     for name in left_in(working_dir):
         (working_dir / name).unlink()
-    with pytest.raises(OSError, match="cannot store segment 2") as raised:
-        store.store_segment(request_of(b"de", segment_number="2", file_id=file_id))
+    with pytest.raises(OSError, match="cannot store 'a'") as raised:
+        store.store_segment(last_request("a", b"abcde", b"de", 2, file_id))
     assert str(working_dir) not in str(raised.value)
     with pytest.raises(UnknownFileError):
         store.store_segment(request_of(b"de", segment_number="2", file_id=file_id))
@@ -115,7 +115,7 @@ def test_a_file_from_before_that_cannot_be_read(storage_dir: Path, mocker: Mocke
     with FileStoreManager(storage_dir) as before:
         file_id = before.store_segment(request_of(b"abc", segment_number="1")).file_id
     with FileStoreManager(storage_dir) as after:
-        mocker.patch("os.ftruncate", side_effect=OSError(errno.EIO, os.strerror(errno.EIO)))
+        mocker.patch("os.pread", side_effect=OSError(errno.EIO, os.strerror(errno.EIO)))
         with pytest.raises(OSError, match="cannot store segment 2"):
             after.store_segment(request_of(b"de", segment_number="2", file_id=file_id))
         mocker.stopall()
@@ -125,7 +125,7 @@ def test_a_file_from_before_that_cannot_be_read(storage_dir: Path, mocker: Mocke
 def test_an_interrupt_leaves_nothing(
     store: FileStoreManager, working_dir: Path, mocker: MockerFixture
 ) -> None:
-    mocker.patch("os.write", side_effect=KeyboardInterrupt)
+    mocker.patch("os.pwrite", side_effect=KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         store.store_segment(request_of(b"abc", segment_number="1"))
     mocker.stopall()

@@ -17,8 +17,9 @@ from dxlfiletransferclient.errors import (
     UnknownFileError,
     WorkingDirectoryInUseError,
 )
+from dxlfiletransferclient.storage import opening
+from dxlfiletransferclient.storage import places as places_module
 from dxlfiletransferclient.storage import working as working_module
-from dxlfiletransferclient.storage.partial import Partial
 from dxlfiletransferclient.storage.working import WorkingDirectory
 from tests.unit.client.fabric import left_in, open_descriptors
 from tests.unit.client.workingdirectory import NOW, begun, opened
@@ -27,7 +28,7 @@ from tests.unit.client.workingdirectory import NOW, begun, opened
 def test_a_file_is_held_from_segment_to_segment(working: WorkingDirectory) -> None:
     file_id = begun(working)
     with working.resume(file_id) as file:
-        file.append(b"de")
+        file.append(b"de", NOW)
         assert (file.segments, file.size) == (2, 5)
 
 
@@ -59,15 +60,13 @@ def test_files_outlive_their_process(tmp_path: Path) -> None:
     second.close()
 
 
-def test_a_file_from_before_is_dropped_without_reading_it(
-    tmp_path: Path, mocker: MockerFixture
-) -> None:
-    (tmp_path / "dxlft-one.part").touch()
+@pytest.mark.parametrize("kind", ["part", "journal"])
+def test_a_file_of_which_too_little_is_left_is_unknown(tmp_path: Path, kind: str) -> None:
+    (tmp_path / f"dxlft-one.{kind}").touch()
     working = opened(tmp_path)
-    reopen = mocker.spy(Partial, "reopen")
-    assert working.drop("one") == 0
+    with pytest.raises(UnknownFileError):
+        working.drop("one")
     assert left_in(tmp_path) == set()
-    assert reopen.call_count == 0
     working.close()
 
 
@@ -76,7 +75,7 @@ def test_a_file_is_read_again_only_once(tmp_path: Path, mocker: MockerFixture) -
     file_id = begun(first)
     first.close()
     second = opened(tmp_path)
-    reopen = mocker.spy(Partial, "reopen")
+    reopen = mocker.spy(opening, "reopen")
     for _ in range(3):
         with second.resume(file_id):
             pass
@@ -161,7 +160,7 @@ def test_closing_waits_for_running_requests(tmp_path: Path) -> None:
         with working.begin() as file:
             held.set()
             assert go_on.wait(10)
-            file.append(b"abc")
+            file.append(b"abc", NOW)
 
     with ThreadPoolExecutor(2) as pool:
         writing = pool.submit(hold)
@@ -178,7 +177,7 @@ def test_closing_waits_for_running_requests(tmp_path: Path) -> None:
 def test_closing_gives_up_on_a_request_that_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(working_module, "CLOSE_TIMEOUT", 0.01)
+    monkeypatch.setattr(places_module, "CLOSE_TIMEOUT", 0.01)
     working = opened(tmp_path)
     with working.begin():
         with pytest.raises(TimeoutError, match="1 requests"):
@@ -191,7 +190,7 @@ def test_closing_gives_up_on_a_request_that_hangs(
 def test_the_number_of_files_is_bounded(
     working: WorkingDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(working_module, "MAX_PARTIAL_FILES", 3)
+    monkeypatch.setattr(places_module, "MAX_PARTIAL_FILES", 3)
     files = [begun(working) for _ in range(3)]
     with pytest.raises(StorageError, match="too many files"), working.begin():
         pytest.fail("one too many")
@@ -203,8 +202,8 @@ def test_the_number_of_files_is_bounded(
 def test_a_file_that_cannot_begin_takes_no_place(
     working: WorkingDirectory, monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
 ) -> None:
-    monkeypatch.setattr(working_module, "MAX_PARTIAL_FILES", 1)
-    mocker.patch.object(Partial, "create", side_effect=PermissionError("no"))
+    monkeypatch.setattr(places_module, "MAX_PARTIAL_FILES", 1)
+    mocker.patch.object(opening, "create", side_effect=PermissionError("no"))
     with pytest.raises(PermissionError), working.begin():
         pytest.fail("there is no file")
     mocker.stopall()
@@ -220,7 +219,7 @@ def test_one_thread_at_a_time_holds_a_file(working: WorkingDirectory) -> None:
         with working.resume(file_id) as file:
             holders += 1
             assert holders == 1
-            file.append(b"x")
+            file.append(b"x", NOW)
             holders -= 1
 
     with ThreadPoolExecutor(8) as pool:
@@ -231,7 +230,7 @@ def test_one_thread_at_a_time_holds_a_file(working: WorkingDirectory) -> None:
 def test_a_file_that_is_busy_for_too_long(
     working: WorkingDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(working_module, "TURN_TIMEOUT", 0.01)
+    monkeypatch.setattr(places_module, "TURN_TIMEOUT", 0.01)
     with (
         working.begin() as file,
         pytest.raises(StorageError, match="busy"),
@@ -257,9 +256,9 @@ class Announcing:
 
 def announced(working: WorkingDirectory, file_id: str) -> threading.Event:
     """Return an event that is set once a thread waits for a file that is held."""
-    entry = working._entries[file_id]
-    announcing = Announcing(entry.lock)
-    entry.lock = cast("threading.Lock", announcing)
+    place = working._places.known(file_id)
+    announcing = Announcing(place.lock)
+    place.lock = cast("threading.Lock", announcing)
     return announcing.awaited
 
 
@@ -271,7 +270,7 @@ def test_a_cancel_waits_for_the_segment_that_is_written(
             awaited = announced(working, file.file_id)
             drop = pool.submit(working.drop, file.file_id)
             assert awaited.wait(10)
-            file.append(b"abc")
+            file.append(b"abc", NOW)
         assert drop.result(10) == 1
     assert left_in(tmp_path) == set()
 

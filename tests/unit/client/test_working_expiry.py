@@ -55,7 +55,7 @@ def test_a_file_being_written_does_not_expire(working: WorkingDirectory, tmp_pat
     with working.begin() as file:
         age(tmp_path, LIFETIME + 1)
         assert working.expire(NOW) == 0
-        file.append(b"abc")
+        file.append(b"abc", NOW)
     age(tmp_path, LIFETIME + 1)
     assert working.expire(NOW) == 1
 

@@ -17,5 +17,5 @@ def opened(path: Path) -> WorkingDirectory:
 def begun(working: WorkingDirectory, payload: bytes = b"abc") -> str:
     """Begin a file with one segment; return its id."""
     with working.begin() as file:
-        file.append(payload)
+        file.append(payload, NOW)
         return file.file_id

@@ -1,0 +1,134 @@
+"""The SHA-256 of a file under way: how far it has come, in step with what arrives."""
+
+import errno
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from dxlfiletransferclient.digests import Buffer, RunningSha256
+
+READ_SIZE: Final = 128 * 1024
+"""Bytes read at a time when what is on the disk is hashed: small enough for the CPU's cache."""
+
+Read = Callable[[int, int], bytes]
+"""Reads so many bytes from an offset; fewer only at the end of the file."""
+
+
+class Frontier:
+    """Hashes a file from its beginning as far as it is there without a gap.
+
+    One thread hashes at a time; for others that only want to help on, it is enough that one does.
+
+    Args:
+        hashed: Bytes that were hashed before.
+        state: State of the SHA-256 after them; empty if they have to be hashed again.
+    """
+
+    def __init__(self, hashed: int = 0, state: bytes = b"") -> None:
+        self._lock = threading.Lock()
+        self._hashed = 0
+        self._running = RunningSha256()
+        self.restart(hashed, state)
+
+    @property
+    def hashed(self) -> int:
+        """Bytes hashed so far."""
+        return self._hashed
+
+    def restart(self, hashed: int = 0, state: bytes = b"") -> None:
+        """Go back to a state that was saved, or to the beginning of the file."""
+        with self._lock:
+            self._hashed, self._running = _restored(hashed, state)
+
+    def help_on(
+        self, prefix: Callable[[], int], read: Read, *, at_most: int, fresh: "Fresh"
+    ) -> None:
+        """Hash what has arrived, unless somebody is at it already.
+
+        Args:
+            prefix: Tells how many bytes are there without a gap.
+            read: Reads them from the disk.
+            at_most: Bytes to hash besides the fresh ones, so that no request has to hash for all
+                the others.
+            fresh: What has just been written, so that it need not be read.
+        """
+        if self._lock.acquire(blocking=False):
+            try:
+                self._go_on(prefix, read, at_most + len(fresh.data), fresh)
+            finally:
+                self._lock.release()
+
+    def go_on(self, end: int, read: Read, *, at_most: int) -> bool:
+        """Hash up to an offset; waits while another thread hashes.
+
+        Args:
+            end: The offset; everything before it must be there.
+            read: Reads from the disk.
+            at_most: Bytes to hash now.
+
+        Returns:
+            Whether everything before the offset is hashed.
+
+        Raises:
+            OSError: If the file cannot be read.
+        """
+        with self._lock:
+            self._go_on(lambda: end, read, at_most, _NOTHING_FRESH)
+            return self._hashed >= end
+
+    def saved(self) -> tuple[int, bytes]:
+        """Return how many bytes are hashed, and the state after them; nothing if it has none."""
+        with self._lock:
+            state = self._running.state()
+            return (self._hashed, state) if state is not None else (0, b"")
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of what is hashed, in lower-case hex."""
+        with self._lock:
+            return self._running.hexdigest()
+
+    def _go_on(self, prefix: Callable[[], int], read: Read, at_most: int, fresh: "Fresh") -> None:
+        last = self._hashed + at_most
+        while self._hashed < (end := min(prefix(), last)):
+            data = fresh.after(self._hashed)
+            if data is None:
+                # Up to what is fresh, which need not be read.
+                stop = fresh.offset if self._hashed < fresh.offset < end else end
+                data = read(min(READ_SIZE, stop - self._hashed), self._hashed)
+                if not data:
+                    text = f"the file ends after {self._hashed} bytes and not after {end}"
+                    raise OSError(errno.EIO, text)
+            self._running.update(data)
+            self._hashed += len(data)
+
+
+class Fresh:
+    """Bytes that are in memory and on the disk.
+
+    Args:
+        offset: Where they begin in the file.
+        data: The bytes.
+    """
+
+    __slots__ = ("data", "offset")
+
+    def __init__(self, offset: int, data: Buffer) -> None:
+        self.offset = offset
+        self.data = data
+
+    def after(self, offset: int) -> Buffer | None:
+        """Return what they have from an offset of the file on, if that lies within them."""
+        skipped = offset - self.offset
+        if not 0 <= skipped < len(self.data):
+            return None
+        return memoryview(self.data)[skipped:] if skipped else self.data
+
+
+_NOTHING_FRESH: Final = Fresh(0, b"")
+
+
+def _restored(hashed: int, state: bytes) -> tuple[int, RunningSha256]:
+    try:
+        return hashed, RunningSha256.restored(state)
+    except ValueError:
+        return 0, RunningSha256()

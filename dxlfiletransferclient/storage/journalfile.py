@@ -1,0 +1,90 @@
+"""The journal of a file under way, on the disk."""
+
+import os
+from typing import Final
+
+from dxlfiletransferclient.storage.descriptors import Descriptors
+from dxlfiletransferclient.storage.directory import Directory
+from dxlfiletransferclient.storage.journal import Record, Writer
+
+sync_data: Final = getattr(os, "fdatasync", os.fsync)
+"""Flushes the bytes of a file, and of what is known about it only what is needed to find them."""
+
+
+def write_at(descriptor: int, offset: int, data: memoryview) -> None:
+    """Write all of some bytes to an offset.
+
+    Raises:
+        OSError: If they cannot be written; some of them may have been.
+    """
+    while data:
+        written = os.pwrite(descriptor, data, offset)
+        data, offset = data[written:], offset + written
+
+
+class JournalFile:
+    """Appends records. Not for several threads at once, except for :meth:`sync`.
+
+    Args:
+        directory: The directory that it is in.
+        descriptors: Opens files of this directory.
+        name: Its name there.
+        writer: Goes on after its last good record.
+        named: Whether its name is known to be safe on the disk.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        descriptors: Descriptors,
+        name: str,
+        *,
+        writer: Writer,
+        named: bool,
+    ) -> None:
+        self._directory = directory
+        self._descriptors = descriptors
+        self._name = name
+        self._writer = writer
+        self._named = named
+        self._owed: list[Record] = []
+
+    @property
+    def position(self) -> int:
+        """Bytes so far."""
+        return self._writer.position
+
+    @property
+    def owes(self) -> bool:
+        """Whether there are records that were not written yet."""
+        return bool(self._owed)
+
+    def owe(self, *records: Record) -> None:
+        """Have records written before the next ones."""
+        self._owed += records
+
+    def append(self, *records: Record) -> None:
+        """Write what is owed, and some more records.
+
+        Raises:
+            OSError: If they cannot be written. What was owed is owed still; the other records
+                count as never written, and the next ones take their place.
+        """
+        data, writer = self._writer.encoded(*self._owed, *records)
+        if data:
+            with self._descriptors.use(self._name) as journal:
+                write_at(journal, self._writer.position, memoryview(data))
+            self._writer = writer
+            self._owed.clear()
+
+    def sync(self) -> None:
+        """Wait until everything written so far, and the name, are safe on the disk.
+
+        Raises:
+            OSError: If that cannot be done.
+        """
+        if not self._named:
+            self._directory.sync()
+            self._named = True
+        with self._descriptors.use(self._name) as journal:
+            sync_data(journal)

@@ -1,0 +1,134 @@
+"""What becomes of an older file of the same name. No input or output, and no clock."""
+
+import os
+import stat
+import threading
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from dxlfiletransferclient.errors import brief
+from dxlfiletransferclient.protocol.messages import Overwrite
+from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
+from dxlfiletransferclient.storage.names import Parts
+
+LOCKS: Final = 64
+"""Locks that all names share.
+
+Held for the moment in which it is decided what becomes of an older file, and done; two names that
+happen to share one wait that long for each other.
+"""
+
+LOCK_TIMEOUT: Final = 20.0
+"""Seconds to wait for such a moment: longer than any, unless the disk does not answer."""
+
+_RETRY_AFTER: Final = 1.0
+
+
+class Decision(Enum):
+    """What to do with a new file."""
+
+    TAKE = auto()
+    """Give it the name."""
+
+    KEEP = auto()
+    """Keep the older one, which is no error."""
+
+    COMPARE = auto()
+    """Keep the older one, which is an error unless both have the same content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """What is known of a new file, or link.
+
+    Attributes:
+        parts: Its name.
+        size: Its bytes; ``None`` while that is not known.
+        modified_ns: When it was modified; ``None`` if that is not known, which is now.
+        link: Whether it is a link.
+    """
+
+    parts: Parts
+    size: int | None
+    modified_ns: int | None
+    link: bool = False
+
+
+def decide(
+    overwrite: Overwrite, new: Newcomer, old: os.stat_result | None, *, subject: str = ""
+) -> Decision:
+    """Say what to do with a new file or link.
+
+    Args:
+        overwrite: What the sender wants.
+        new: The new file.
+        old: What has the name; ``None`` if nothing has it.
+        subject: Name for messages; that of the newcomer by default.
+
+    Raises:
+        RefusedError: ``WRONG_KIND`` if a directory has the name; ``EXISTS`` if the mode is ``fail``
+            and the contents cannot be the same.
+    """
+    if old is None:
+        return Decision.TAKE
+    if stat.S_ISDIR(old.st_mode):
+        text = f"{subject or brief('/'.join(new.parts))} is the name of an existing directory"
+        raise RefusedError(ErrorCode.WRONG_KIND, text)
+    match overwrite:
+        case Overwrite.KEEP:
+            return Decision.KEEP
+        case Overwrite.NEWER:
+            newer = new.modified_ns is None or new.modified_ns > old.st_mtime_ns
+            return Decision.TAKE if newer else Decision.KEEP
+        case Overwrite.FAIL:
+            if not _may_be_equal(new, old):
+                raise exists(new.parts)
+            return Decision.COMPARE
+        case Overwrite.REPLACE:
+            return Decision.TAKE
+
+
+def exists(parts: Parts) -> RefusedError:
+    """Return the error that something else has the name and is to be kept."""
+    text = f"{brief('/'.join(parts))} exists with another content and is not to be overwritten"
+    return RefusedError(ErrorCode.EXISTS, text)
+
+
+def _may_be_equal(new: Newcomer, old: os.stat_result) -> bool:
+    if new.link:
+        return stat.S_ISLNK(old.st_mode)
+    return stat.S_ISREG(old.st_mode) and new.size in (None, old.st_size)
+
+
+class NameLocks:
+    """Lets one at a time decide about a name."""
+
+    def __init__(self) -> None:
+        self._locks = tuple(threading.Lock() for _ in range(LOCKS))
+
+    @contextmanager
+    def held(self, parts: Parts) -> Iterator[None]:
+        """Hold a name, and all that some file system may take for the same.
+
+        Raises:
+            RefusedError: ``BUSY`` if somebody else holds it for too long.
+        """
+        lock = self._locks[hash(folded(parts)) % LOCKS]
+        if not lock.acquire(timeout=LOCK_TIMEOUT):
+            text = f"{brief('/'.join(parts))} is being stored by somebody else; try again"
+            raise RefusedError(ErrorCode.BUSY, text, _RETRY_AFTER)
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def folded(parts: Parts) -> Parts:
+    """Return one name for all that differ in case or in how their characters are composed."""
+    if all(part.isascii() for part in parts):
+        return tuple(part.lower() for part in parts)
+    return tuple(unicodedata.normalize("NFKC", part).casefold() for part in parts)

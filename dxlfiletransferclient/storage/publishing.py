@@ -1,0 +1,182 @@
+"""Gives finished files and links their names below the root."""
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import Final
+
+from dxlfiletransferclient.errors import brief
+from dxlfiletransferclient.protocol.messages import Overwrite, TransferState
+from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
+from dxlfiletransferclient.storage.contents import ContentReader
+from dxlfiletransferclient.storage.directory import Directory
+from dxlfiletransferclient.storage.names import Parts
+from dxlfiletransferclient.storage.overwriting import (
+    Decision,
+    NameLocks,
+    Newcomer,
+    decide,
+    exists,
+)
+from dxlfiletransferclient.storage.quotas import Quota
+from dxlfiletransferclient.storage.rooted import OpenDirectories, move, status_of
+from dxlfiletransferclient.storage.versions import KnownDigests, version_of
+
+ATTEMPTS: Final = 5
+"""Times that giving a name is tried while others remove its directory or change the older file."""
+
+_RETRY_AFTER: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of a file.
+
+    Attributes:
+        state: ``STORED``, or ``KEPT`` if an older file was kept.
+        version: Version of the file that has the name now.
+        size: Bytes of the file that was to be published.
+        sha256: SHA-256 of that file.
+    """
+
+    state: TransferState
+    version: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A file or link that is whole and flushed, and waits for its name.
+
+    Attributes:
+        directory: Where it is.
+        name: Its name there.
+        status: What ``lstat`` says of it.
+        parts: The name it is to get.
+        sha256: SHA-256 of a file, empty for a link.
+        modified_ns: When its source was modified, if that is known.
+        target: Where a link leads to; ``None`` for a file.
+    """
+
+    directory: Directory
+    name: str
+    status: os.stat_result
+    parts: Parts
+    sha256: str
+    modified_ns: int | None
+    target: str | None = None
+
+
+class Publisher:
+    """Gives names, as the overwrite modes want it; safe for several threads.
+
+    The quota is told of what goes away: an older file that is replaced, or a new one that is not
+    used because the older one has the same content. For every file that is stored, the caller says
+    ``stored`` with its whole size.
+
+    Args:
+        reader: Reads an older file to compare it.
+        digests: Learns the SHA-256 of what gets a name.
+        quota: Is told what goes away.
+    """
+
+    def __init__(self, reader: ContentReader, digests: KnownDigests, quota: Quota) -> None:
+        self._reader = reader
+        self._digests = digests
+        self._quota = quota
+        self._locks = NameLocks()
+
+    def publish(
+        self, directories: OpenDirectories, finished: Finished, overwrite: Overwrite
+    ) -> Published:
+        """Give a file or link its name, unless an older one is to be kept.
+
+        The names that change are noted in ``directories``, for the caller to flush. What is not
+        used stays where it is.
+
+        Raises:
+            RefusedError: ``EXISTS``, ``WRONG_KIND``, or ``BUSY`` if the older file keeps changing.
+            ObstructedError: If something is in the way to the name.
+            OSError: If it cannot be moved.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                published, unread = self._once(directories, finished, overwrite)
+                if published is not None:
+                    return published
+                # Read while nobody waits; then it is decided anew.
+                self._reader.digest(finished.parts, unread)
+            except FileNotFoundError:
+                # Somebody removes the directory or the older file at this moment.
+                if attempt == ATTEMPTS:
+                    raise
+                directories.forget()
+        text = f"{brief('/'.join(finished.parts))} keeps being changed by others; try again"
+        raise RefusedError(ErrorCode.BUSY, text, _RETRY_AFTER)
+
+    def _once(
+        self, directories: OpenDirectories, finished: Finished, overwrite: Overwrite
+    ) -> tuple[Published | None, str]:
+        """Decide and do it in one step; or return the version that must be read before."""
+        parts = finished.parts
+        with self._locks.held(parts):
+            parent = directories.open(parts[:-1], make=True)
+            old = status_of(parent, parts[-1])
+            decision = decide(overwrite, _newcomer(finished), old)
+            if old is not None and decision is Decision.KEEP:
+                return _published(finished, TransferState.KEPT, old), ""
+            if old is not None and decision is Decision.COMPARE:
+                equal = self._is_equal(finished, parent, old)
+                if equal is None:
+                    return None, version_of(old)
+                if not equal:
+                    raise exists(parts)
+                self._quota.shrunk(finished.status.st_size)
+                # Whoever put it there may not have flushed its name yet.
+                directories.touched(parts[:-1])
+                return _published(finished, TransferState.STORED, old), ""
+            return self._take(directories, finished, parent, old), ""
+
+    def _is_equal(self, finished: Finished, parent: Directory, old: os.stat_result) -> bool | None:
+        """Whether the older file or link has the same content; ``None`` if it must be read."""
+        if finished.target is not None:
+            return parent.readlink(finished.parts[-1]) == finished.target
+        known = self._digests.get(version_of(old))
+        return None if known is None else known == finished.sha256
+
+    def _take(
+        self,
+        directories: OpenDirectories,
+        finished: Finished,
+        parent: Directory,
+        old: os.stat_result | None,
+    ) -> Published:
+        parts = finished.parts
+        try:
+            move(finished.directory, finished.name, parent, parts[-1])
+        except IsADirectoryError as error:
+            text = f"{brief('/'.join(parts))} is the name of an existing directory"
+            raise RefusedError(ErrorCode.WRONG_KIND, text) from error
+        directories.touched(parts[:-1])
+        if old is not None and stat.S_ISREG(old.st_mode):
+            self._quota.shrunk(old.st_size)
+        there = parent.lstat(parts[-1])
+        ours = finished.status
+        # Another program may have put something else there since.
+        if finished.sha256 and (there.st_ino, there.st_size) == (ours.st_ino, ours.st_size):
+            self._digests.remember(version_of(there), finished.sha256)
+        return _published(finished, TransferState.STORED, there)
+
+
+def _newcomer(finished: Finished) -> Newcomer:
+    return Newcomer(
+        parts=finished.parts,
+        size=finished.status.st_size,
+        modified_ns=finished.modified_ns,
+        link=finished.target is not None,
+    )
+
+
+def _published(finished: Finished, state: TransferState, there: os.stat_result) -> Published:
+    return Published(state, version_of(there), finished.status.st_size, finished.sha256)
