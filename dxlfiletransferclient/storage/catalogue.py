@@ -33,7 +33,7 @@ from dxlfiletransferclient.storage.hashing import BackgroundDigests
 from dxlfiletransferclient.storage.layout import Layout
 from dxlfiletransferclient.storage.listing import Lister
 from dxlfiletransferclient.storage.names import Parts, parse_directory_name, parse_name
-from dxlfiletransferclient.storage.overwriting import Decision, Newcomer, decide
+from dxlfiletransferclient.storage.overwriting import Decision, NameLocks, Newcomer, decide
 from dxlfiletransferclient.storage.publishing import Finished, Published, Publisher
 from dxlfiletransferclient.storage.putting import ENTRY_NAME, BatchWriter
 from dxlfiletransferclient.storage.quotas import Quota
@@ -81,13 +81,19 @@ class Catalogue:
         self._digests = KnownDigests()
         self._reader = ContentReader(self._root, self._digests)
         self._background = BackgroundDigests(self._reader)
-        self._publisher = Publisher(self._reader, self._digests, quota)
+        locks = NameLocks()
+        self._publisher = Publisher(self._reader, self._digests, quota, locks)
         self._lister = Lister(self._root, self._reserved)
         self._gate = Gate()
         self._runnable = runnable_bits(working, ENTRY_NAME.format(uuid.uuid4().hex, 0))
         file_system = FileSystem()
         self._remover = Remover(
-            self._root, working, self._reserved, quota=quota, file_system=file_system
+            self._root,
+            working,
+            self._reserved,
+            quota=quota,
+            file_system=file_system,
+            locks=locks,
         )
         self._writer = BatchWriter(
             self._root,

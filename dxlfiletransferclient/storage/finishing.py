@@ -93,12 +93,15 @@ class Finisher:
                 return
             parts = self._catalogue.parse(partial.metadata.name)
             version = self._version_if_there(parts, intent.inode, intent.size)
-            self._quota.release(partial.file_id)
             if version is None:
+                self._quota.release(partial.file_id)
                 # Replaced or removed since; whoever asks for this file must not be told of another.
                 logger.warning("File %s is neither under way nor stored", partial.file_id)
                 partial.lost = True
                 return
+            if self._quota.is_reserved(partial.file_id):
+                # Nothing is for a file of a former process, which is counted among the stored ones.
+                self._quota.stored(partial.file_id, grown=intent.size)
             partial.end(Stored(version=version, size=intent.size, sha256=intent.sha256))
             logger.info("File %s was found stored under its name", partial.file_id)
 

@@ -10,6 +10,9 @@ from dxlfiletransferclient.digests import Buffer, RunningSha256
 READ_SIZE: Final = 128 * 1024
 """Bytes read at a time when what is on the disk is hashed: small enough for the CPU's cache."""
 
+HASHED_PER_SEGMENT: Final = 4 * 2**20
+"""Bytes that one request hashes for others that came before it (some milliseconds)."""
+
 Read = Callable[[int, int], bytes]
 """Reads so many bytes from an offset; fewer only at the end of the file."""
 

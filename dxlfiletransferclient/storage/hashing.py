@@ -90,6 +90,9 @@ class BackgroundDigests:
             except OSError as error:
                 logger.exception("Could not read %r to hash it", "/".join(parts))
                 failure = error
+            except Exception:
+                # The thread lives on: otherwise no large file would have a SHA-256 any more.
+                logger.exception("A fault while hashing %r", "/".join(parts))
             with self._guard:
                 self._waiting.discard(version)
                 if failure is not None:

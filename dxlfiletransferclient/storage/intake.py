@@ -110,7 +110,7 @@ class Intake:
                 return self._ended(partial, partial.stored)
             self._check_extent(partial, len(payload), end)
             if partial.metadata.size is None:
-                self._quota.reserve(file_id, max(end, partial.size))
+                self._quota.reserve(file_id, max(end, partial.size), shrink=False)
             partial.write(request.offset, payload, self._clock())
             return self._answer(partial)
 

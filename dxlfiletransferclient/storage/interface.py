@@ -146,7 +146,7 @@ class Store(Protocol):
         """Remove what is stored under a name.
 
         Raises:
-            RefusedError: ``NOT_FOUND``, ``NOT_EMPTY``, ``UNSAFE_NAME``, ``CLOSING``,
+            RefusedError: ``NOT_FOUND``, ``NOT_EMPTY``, ``UNSAFE_NAME``, ``BUSY``, ``CLOSING``,
                 ``STORAGE_FAILED``.
         """
         ...

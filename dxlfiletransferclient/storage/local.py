@@ -154,6 +154,8 @@ class LocalStore:
             on_gone=self.quota.release,
         )
         try:
+            for file_id, size in self.working.bytes_under_way():
+                self.quota.adopt(file_id, size)
             self.catalogue = Catalogue(
                 self.layout, self.working.directory, quota=self.quota, links=options.links
             )

@@ -7,7 +7,7 @@ from dxlfiletransferclient.storage import recovery
 from dxlfiletransferclient.storage.home import Home
 from dxlfiletransferclient.storage.journal import History, Metadata, Writer
 from dxlfiletransferclient.storage.partial import Partial
-from dxlfiletransferclient.storage.partialnames import journal_name, part_name
+from dxlfiletransferclient.storage.partialnames import journal_name, part_name, remove_one
 from dxlfiletransferclient.storage.recovery import Recovered
 
 logger = logging.getLogger(__name__)
@@ -53,11 +53,15 @@ def reopen(home: Home, file_id: str) -> Partial:
     """
     with home.descriptors.use(journal_name(file_id)) as journal:
         history, writer = recovery.history_of(journal)
+    if history.stored is not None:
+        # Where an older file was kept, a crash may have left the bytes.
+        remove_one(home.directory, part_name(file_id))
+        return Partial(home, file_id, recovery.recovered(None, history, writer))
     try:
         with home.descriptors.use(part_name(file_id)) as part:
             found = recovery.recovered(part, history, writer)
     except FileNotFoundError as error:
-        if not (history.intent or history.stored):
+        if history.intent is None:
             raise recovery.NoHistoryError from error
         found = recovery.recovered(None, history, writer)
         return Partial(home, file_id, found, moved=True)

@@ -16,7 +16,7 @@ from dxlfiletransferclient.digests import Buffer, short_digest
 from dxlfiletransferclient.intervals import Ranges
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
 from dxlfiletransferclient.storage.checkpoints import Backlog
-from dxlfiletransferclient.storage.frontier import Fresh, Frontier
+from dxlfiletransferclient.storage.frontier import HASHED_PER_SEGMENT, Fresh, Frontier
 from dxlfiletransferclient.storage.holdings import EMPTY, MAX_GAPS, Claim, Holdings
 from dxlfiletransferclient.storage.home import Home
 from dxlfiletransferclient.storage.journal import (
@@ -42,9 +42,6 @@ Then it is told to come again: the thread that waits is one of few that take req
 
 RETRY_AFTER: Final = 1.0
 """Seconds after which a client that was told to come again may do so."""
-
-HASHED_PER_SEGMENT: Final = 4 * 2**20
-"""Bytes that one request hashes for others that came before it (some milliseconds)."""
 
 
 class Partial:
@@ -146,9 +143,8 @@ class Partial:
             self._accept(claim, segments, now)
         finally:
             self._release(claim)
-        fresh = Fresh(offset, payload)
         self._frontier.help_on(
-            self._prefix, self._part.read, at_most=HASHED_PER_SEGMENT, fresh=fresh
+            self._prefix, self._part.read, at_most=HASHED_PER_SEGMENT, fresh=Fresh(offset, payload)
         )
         self.checkpoint_if_due(now)
 
@@ -293,6 +289,7 @@ class Partial:
         Raises:
             OSError: If that cannot be recorded; the file counts as ended nevertheless.
         """
+        self._part.let_go()
         with self._changed:
             self.stored = stored
             self._publishing = False
@@ -301,7 +298,6 @@ class Partial:
             # Without its bytes the journal would tell that they were given their name.
             self._journal.sync()
             self._part.remove()
-        self._part.let_go()
 
     @property
     def _is_named(self) -> bool:
@@ -332,7 +328,13 @@ class Partial:
     def _written(self, claim: Claim, offset: int, view: memoryview) -> list[Segment]:
         """Compare what is there, write what is missing, and return what there is to record."""
         for start, end in claim.held:
-            other = self._part.differs(start, view[start - offset : end - offset])
+            try:
+                other = self._part.differs(start, view[start - offset : end - offset])
+            except FileNotFoundError:
+                if not self._is_named:
+                    raise
+                # It has got its name; whoever checked the whole file has seen to these bytes.
+                other = None
             if other is not None:
                 text = f"other bytes of file {self.file_id!r} are held near {other}"
                 raise RefusedError(ErrorCode.OTHER_BYTES, text)

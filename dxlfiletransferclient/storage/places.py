@@ -133,6 +133,11 @@ class Places:
         with self._guard:
             return file_id in self._places
 
+    def has_ended(self, file_id: str) -> bool:
+        """Whether all there is of a file is the memory that it was stored."""
+        with self._guard:
+            return file_id in self._ended
+
     def check_room(self) -> None:
         """Check that no more files are under way than may be.
 

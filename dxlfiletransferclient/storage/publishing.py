@@ -79,13 +79,16 @@ class Publisher:
         reader: Reads an older file to compare it.
         digests: Learns the SHA-256 of what gets a name.
         quota: Is told what goes away.
+        locks: Held while it is decided about a name; whoever removes names has them, too.
     """
 
-    def __init__(self, reader: ContentReader, digests: KnownDigests, quota: Quota) -> None:
+    def __init__(
+        self, reader: ContentReader, digests: KnownDigests, quota: Quota, locks: NameLocks
+    ) -> None:
         self._reader = reader
         self._digests = digests
         self._quota = quota
-        self._locks = NameLocks()
+        self._locks = locks
 
     def publish(
         self, directories: OpenDirectories, finished: Finished, overwrite: Overwrite
@@ -96,11 +99,12 @@ class Publisher:
         used stays where it is.
 
         Raises:
-            RefusedError: ``EXISTS``, ``WRONG_KIND``, or ``BUSY`` if the older file keeps changing.
+            RefusedError: ``EXISTS``, ``WRONG_KIND``, or ``BUSY`` if the older file keeps changing,
+                or others keep removing the directory.
             ObstructedError: If something is in the way to the name.
             OSError: If it cannot be moved.
         """
-        for attempt in range(1, ATTEMPTS + 1):
+        for _ in range(ATTEMPTS):
             try:
                 published, unread = self._once(directories, finished, overwrite)
                 if published is not None:
@@ -108,12 +112,11 @@ class Publisher:
                 # Read while nobody waits; then it is decided anew.
                 self._reader.digest(finished.parts, unread)
             except FileNotFoundError:
-                # Somebody removes the directory or the older file at this moment.
-                if attempt == ATTEMPTS:
+                if status_of(finished.directory, finished.name) is None:
                     raise
+                # Somebody removes the directory or the older file at this moment.
                 directories.forget()
-        text = f"{brief('/'.join(finished.parts))} keeps being changed by others; try again"
-        raise RefusedError(ErrorCode.BUSY, text, _RETRY_AFTER)
+        raise _lost_race(finished.parts)
 
     def _once(
         self, directories: OpenDirectories, finished: Finished, overwrite: Overwrite
@@ -124,19 +127,27 @@ class Publisher:
             parent = directories.open(parts[:-1], make=True)
             old = status_of(parent, parts[-1])
             decision = decide(overwrite, _newcomer(finished), old)
-            if old is not None and decision is Decision.KEEP:
-                return _published(finished, TransferState.KEPT, old), ""
-            if old is not None and decision is Decision.COMPARE:
-                equal = self._is_equal(finished, parent, old)
-                if equal is None:
-                    return None, version_of(old)
-                if not equal:
-                    raise exists(parts)
+            if old is None or decision is Decision.TAKE:
+                return self._take(directories, finished, parent, old), ""
+            if decision is Decision.KEEP:
+                if not self.has_stored(finished.sha256, old):
+                    return _published(finished, TransferState.KEPT, old), ""
+            elif (equal := self._is_equal(finished, parent, old)) is None:
+                return None, version_of(old)
+            elif not equal:
+                raise exists(parts)
+            if finished.target is None:
                 self._quota.shrunk(finished.status.st_size)
-                # Whoever put it there may not have flushed its name yet.
-                directories.touched(parts[:-1])
-                return _published(finished, TransferState.STORED, old), ""
-            return self._take(directories, finished, parent, old), ""
+            # Whoever put it there may not have flushed its name yet.
+            directories.touched(parts[:-1])
+            return _published(finished, TransferState.STORED, old), ""
+
+    def has_stored(self, sha256: str, old: os.stat_result) -> bool:
+        """Whether an older file is known to have this content, without reading it.
+
+        It has been stored or read lately, mostly by the same request whose answer was lost.
+        """
+        return bool(sha256) and self._digests.get(version_of(old)) == sha256
 
     def _is_equal(self, finished: Finished, parent: Directory, old: os.stat_result) -> bool | None:
         """Whether the older file or link has the same content; ``None`` if it must be read."""
@@ -161,12 +172,34 @@ class Publisher:
         directories.touched(parts[:-1])
         if old is not None and stat.S_ISREG(old.st_mode):
             self._quota.shrunk(old.st_size)
-        there = parent.lstat(parts[-1])
         ours = finished.status
+        # It was stored, even if somebody has removed it since.
+        there = status_of(parent, parts[-1]) or ours
         # Another program may have put something else there since.
         if finished.sha256 and (there.st_ino, there.st_size) == (ours.st_ino, ours.st_size):
             self._digests.remember(version_of(there), finished.sha256)
         return _published(finished, TransferState.STORED, there)
+
+
+def made(directories: OpenDirectories, parts: Parts) -> Directory:
+    """Open a directory, and make what is missing of it.
+
+    Raises:
+        RefusedError: ``BUSY`` if others keep removing it.
+        ObstructedError: If something is in the way to it.
+        OSError: If it cannot be opened or made.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            return directories.open(parts, make=True)
+        except FileNotFoundError:
+            directories.forget()
+    raise _lost_race(parts)
+
+
+def _lost_race(parts: Parts) -> RefusedError:
+    text = f"{brief('/'.join(parts))} keeps being changed by others; try again"
+    return RefusedError(ErrorCode.BUSY, text, _RETRY_AFTER)
 
 
 def _newcomer(finished: Finished) -> Newcomer:

@@ -30,7 +30,7 @@ from dxlfiletransferclient.storage.flushing import FileSystem, Flusher
 from dxlfiletransferclient.storage.links import check_target
 from dxlfiletransferclient.storage.names import Parts
 from dxlfiletransferclient.storage.overwriting import Decision, Newcomer, decide
-from dxlfiletransferclient.storage.publishing import Finished, Publisher
+from dxlfiletransferclient.storage.publishing import Finished, Publisher, made
 from dxlfiletransferclient.storage.quotas import Quota
 from dxlfiletransferclient.storage.rooted import OpenDirectories, RootedDirectory, status_of
 
@@ -192,7 +192,7 @@ class BatchWriter:
         if hashlib.sha256(entry.payload).hexdigest() != entry.sha256:
             text = f"the content of {brief(entry.name)} does not have the SHA-256 that came with it"
             raise RefusedError(ErrorCode.CORRUPT, text)
-        if _is_kept(directories, item):
+        if self._is_kept(directories, item):
             return
         self._quota.reserve(item.temporary, item.size)
         item.reserved = True
@@ -212,12 +212,29 @@ class BatchWriter:
             raise RefusedError(ErrorCode.NOT_ALLOWED, text)
         target = item.entry.target or ""
         check_target(item.parts, target, reserved=self._reserved)
-        if _is_kept(directories, item):
+        if self._is_kept(directories, item):
             return
         self._working.symlink(target, item.temporary)
         if item.entry.modified_ns is not None:
             self._working.set_modified(item.temporary, item.entry.modified_ns)
         item.status = self._working.lstat(item.temporary)
+
+    def _is_kept(self, directories: OpenDirectories, item: _Item) -> bool:
+        """Whether it is sure before anything is written that an older file is kept."""
+        entry = item.entry
+        link = entry.kind is Kind.LINK
+        size = None if link else item.size
+        old = status_of(made(directories, item.parts[:-1]), item.parts[-1])
+        newcomer = Newcomer(item.parts, size, entry.modified_ns, link=link)
+        if old is None or decide(entry.overwrite, newcomer, old) is not Decision.KEEP:
+            return False
+        if self._publisher.has_stored(entry.sha256 or "", old):
+            # Whoever put it there may not have flushed its name yet.
+            directories.touched(item.parts[:-1])
+            item.settle(TransferState.STORED)
+        else:
+            item.settle(TransferState.KEPT)
+        return True
 
     def _flush(self, flusher: Flusher, written: Sequence[_Item]) -> None:
         names = [item.temporary for item in written if item.entry.kind is Kind.FILE]
@@ -253,7 +270,8 @@ class BatchWriter:
             if item.reserved:
                 self._quota.release(item.temporary)
             if item.result is not None and item.result.state is TransferState.STORED:
-                moved = item.entry.overwrite is not Overwrite.FAIL
+                # In the other modes an older file may have been as good.
+                moved = item.entry.overwrite is Overwrite.REPLACE
                 if moved or item.status is None:
                     continue
             try:
@@ -278,26 +296,13 @@ def _each(items: Sequence[_Item], step: Callable[[_Item], None]) -> None:
             item.refuse(error)
 
 
-def _is_kept(directories: OpenDirectories, item: _Item) -> bool:
-    """Whether it is sure before anything is written that an older file is kept."""
-    entry = item.entry
-    link = entry.kind is Kind.LINK
-    size = None if link else item.size
-    old = status_of(directories.open(item.parts[:-1], make=True), item.parts[-1])
-    newcomer = Newcomer(item.parts, size, entry.modified_ns, link=link)
-    kept = decide(entry.overwrite, newcomer, old) is Decision.KEEP
-    if kept:
-        item.settle(TransferState.KEPT)
-    return kept
-
-
 def _make_directory(directories: OpenDirectories, item: _Item) -> None:
     entry = item.entry
-    old = status_of(directories.open(item.parts[:-1], make=True), item.parts[-1])
+    old = status_of(made(directories, item.parts[:-1]), item.parts[-1])
     if old is not None and not stat.S_ISDIR(old.st_mode):
         text = f"{brief(entry.name)} is the name of an existing file or link"
         raise RefusedError(ErrorCode.WRONG_KIND, text)
-    directories.open(item.parts, make=True)
+    made(directories, item.parts)
     if entry.modified_ns is None:
         return
     newer = old is not None and entry.modified_ns > old.st_mtime_ns
@@ -310,8 +315,10 @@ def _make_directory(directories: OpenDirectories, item: _Item) -> None:
 
 def _set_modified(directories: OpenDirectories, item: _Item) -> None:
     """Set the time of a directory, after everything was put into it."""
-    directories.open(item.parts).set_modified(None, item.entry.modified_ns or 0)
-    directories.touched(item.parts)
+    # Somebody may have removed it since.
+    with suppress(FileNotFoundError):
+        directories.open(item.parts).set_modified(None, item.entry.modified_ns or 0)
+        directories.touched(item.parts)
 
 
 def _write(descriptor: int, payload: Payload) -> None:

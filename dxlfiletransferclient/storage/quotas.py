@@ -34,6 +34,19 @@ MEASURE_AGAIN_AFTER: Final = 2.0
 So room that somebody made counts at once, and a crowd of refused senders does not busy the disk.
 """
 
+MEASURE_AGAIN_SHARE: Final = 10.0
+"""Times as long as the last measurement took, that pass at least before one is made for a refusal.
+
+Otherwise senders that are refused by a store of millions of files would keep its disk busy, and
+the threads that wait for the measurement.
+"""
+
+WRITTEN_KNOWN: Final = 1.0
+"""Seconds for which it is known how much of the files under way is written.
+
+To find that out costs a look at each of them, some ten milliseconds for thousands.
+"""
+
 RETRY_AFTER: Final = 2.0
 """Seconds after which a file that came before the first measurement was done may come again."""
 
@@ -103,16 +116,35 @@ class Quota:
         self._reserved_total = 0
         self._used: int | None = None
         self._changed = 0
+        self._seen_written = 0
+        self._looked_at_written: float | None = None
         self._began = 0.0
+        self._took = 0.0
         self._measured = 0.0
         self._measurement: threading.Thread | None = None
 
-    def reserve(self, key: str, size: int) -> None:
+    def adopt(self, key: str, size: int) -> None:
+        """Note bytes that a file under way from before takes already, whatever the limits are.
+
+        Args:
+            key: Names the file from now until it is stored or released.
+            size: Its bytes.
+        """
+        with self._guard:
+            self._set_aside(key, size)
+
+    def is_reserved(self, key: str) -> bool:
+        """Whether bytes are put aside for a file."""
+        with self._guard:
+            return key in self._reserved
+
+    def reserve(self, key: str, size: int, *, shrink: bool = True) -> None:
         """Put bytes aside for a file under way.
 
         Args:
             key: Names the file from now until it is stored or released.
             size: Bytes that it will take in all; may be called again with another size.
+            shrink: Whether that may be fewer than were put aside before.
 
         Raises:
             RefusedError: ``QUOTA`` or ``STORAGE_FULL`` if that is too much, ``BUSY`` while the
@@ -128,15 +160,17 @@ class Quota:
             more = size - self._reserved.get(key, 0)
             if more > 0:
                 self._look_again_if_short(more)
+                # Meanwhile another request for the same file may have put some aside.
+                more = size - self._reserved.get(key, 0)
                 self._check_total(more)
                 self._check_free(more)
-            self._reserved[key] = size
-            self._reserved_total += more
+            if more > 0 or shrink:
+                self._set_aside(key, size)
 
     def release(self, key: str) -> None:
         """Give back what was put aside for a file; no error if there is nothing."""
         with self._guard:
-            self._reserved_total -= self._reserved.pop(key, 0)
+            self._end(key)
 
     def stored(self, key: str, *, grown: int) -> None:
         """Note that a file was stored, which ends what was put aside for it.
@@ -146,7 +180,7 @@ class Quota:
             grown: Bytes by which the stored files have grown.
         """
         with self._guard:
-            self._reserved_total -= self._reserved.pop(key, 0)
+            self._end(key)
             self._changed += grown
 
     def shrunk(self, by: int) -> None:
@@ -157,6 +191,16 @@ class Quota:
         """
         with self._guard:
             self._changed -= by
+
+    def _set_aside(self, key: str, size: int) -> None:
+        self._reserved_total += size - self._reserved.get(key, 0)
+        self._reserved[key] = size
+
+    def _end(self, key: str) -> None:
+        size = self._reserved.pop(key, 0)
+        self._reserved_total -= size
+        # What it had written is not the others'.
+        self._seen_written = max(0, self._seen_written - size)
 
     def _wait_until_counted(self) -> None:
         if self._limits.total_bytes is None or self._used is not None:
@@ -169,7 +213,7 @@ class Quota:
     def _look_again_if_short(self, more: int) -> None:
         limit = self._limits.total_bytes
         if limit is not None and more > self._left(limit):
-            self._measure_if_older(MEASURE_AGAIN_AFTER)
+            self._measure_if_older(max(MEASURE_AGAIN_AFTER, MEASURE_AGAIN_SHARE * self._took))
             self._wait_for_measurement()
 
     def _wait_for_measurement(self) -> None:
@@ -198,16 +242,27 @@ class Quota:
         if more + self._reserved_total + keep <= free:
             return
         # Close to the end it matters how much of what is reserved has been written already.
-        outstanding = max(0, self._reserved_total - self._written()) if self._written else 0
-        left = free - keep - outstanding
-        if more <= left:
-            return
+        for read_anew in (False, True):
+            left = free - keep - self._outstanding(read_anew=read_anew)
+            if more <= left:
+                return
         kept = f" beside the {keep} bytes to be kept free" if keep else ""
         text = (
             f"the disk of the service is full: {more} bytes are asked for, {max(0, left)} are "
             f"left{kept}; remove files there"
         )
         raise RefusedError(ErrorCode.STORAGE_FULL, text)
+
+    def _outstanding(self, *, read_anew: bool) -> int:
+        """Return how much of what is reserved is not written yet."""
+        if self._written is None:
+            return 0
+        now = self._clock()
+        looked = self._looked_at_written
+        if read_anew or looked is None or not 0 <= now - looked <= WRITTEN_KNOWN:
+            self._seen_written = self._written()
+            self._looked_at_written = now
+        return max(0, self._reserved_total - self._seen_written)
 
     def _measure_if_older(self, age: float) -> None:
         """Begin to measure, unless that was done less than so many seconds ago; under the guard."""
@@ -233,6 +288,7 @@ class Quota:
         with self._guard:
             self._measurement = None
             self._measured = self._clock()
+            self._took = self._measured - self._began
             if used is not None:
                 # What changed meanwhile may have been seen or not; the next measurement will tell.
                 self._used = used

@@ -13,6 +13,7 @@ from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
 from dxlfiletransferclient.storage.directory import Directory
 from dxlfiletransferclient.storage.flushing import FileSystem, Flusher
 from dxlfiletransferclient.storage.names import Parts
+from dxlfiletransferclient.storage.overwriting import NameLocks
 from dxlfiletransferclient.storage.quotas import Quota
 from dxlfiletransferclient.storage.rooted import OpenDirectories, RootedDirectory
 
@@ -43,6 +44,7 @@ class Remover:
         reserved: Directories, as parts, that stay.
         quota: Is told of the files that are gone.
         file_system: What is known of the file system.
+        locks: Those of whoever gives names: what goes away is counted once.
         step: Things that one request removes at most.
     """
 
@@ -54,6 +56,7 @@ class Remover:
         *,
         quota: Quota,
         file_system: FileSystem,
+        locks: NameLocks,
         step: int = REMOVED_AT_ONCE,
     ) -> None:
         self._root = root
@@ -61,6 +64,7 @@ class Remover:
         self._reserved = reserved
         self._quota = quota
         self._file_system = file_system
+        self._locks = locks
         self._step = step
 
     def remove(self, parts: Parts, *, recursive: bool) -> RemoveAnswer:
@@ -118,8 +122,9 @@ class Remover:
 
     def _remove_file(self, directories: OpenDirectories, parts: Parts) -> None:
         parent = directories.open(parts[:-1])
-        status = parent.lstat(parts[-1])
-        parent.unlink(parts[-1])
+        with self._locks.held(parts):
+            status = parent.lstat(parts[-1])
+            parent.unlink(parts[-1])
         directories.touched(parts[:-1])
         if stat.S_ISREG(status.st_mode):
             self._quota.shrunk(status.st_size)

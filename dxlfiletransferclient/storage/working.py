@@ -4,7 +4,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -81,9 +81,22 @@ class WorkingDirectory:
         found = {file_id for name in names if (file_id := partialnames.file_id_of(name))}
         # Without its bytes, a journal only remembers that they were given their name.
         under_way = {each for each in found if partialnames.part_name(each) in names}
-        self._places = Places(under_way, sorted(found - under_way))
+        ended = sorted(found - under_way, key=self._last_write)
+        self._places = Places(under_way, ended)
         if under_way:
             logger.info("Files under way from before in %s: %d", path, len(under_way))
+
+    def bytes_under_way(self) -> Iterator[tuple[str, int]]:
+        """Yield the id of each file whose bytes are here, and how many they are.
+
+        Raises:
+            OSError: If the directory cannot be read.
+        """
+        for name in self.directory.names():
+            file_id = partialnames.file_id_of(name)
+            if file_id is not None and name == partialnames.part_name(file_id):
+                with suppress(FileNotFoundError):
+                    yield file_id, self.directory.lstat(name).st_size
 
     @property
     def identity(self) -> Identity:
@@ -280,6 +293,8 @@ class WorkingDirectory:
     def _load(self, place: Place) -> None:
         try:
             place.partial = opening.reopen(self._home, place.file_id)
+            if place.partial.stored is not None:
+                self._on_gone(place.file_id)
         except (NoHistoryError, FileNotFoundError):
             logger.warning("Too little is left of file %s to go on with it", place.file_id)
             self._remove(place.file_id)
@@ -306,18 +321,23 @@ class WorkingDirectory:
     def _expire_own(self, file_id: str, now: float) -> bool:
         if not self._has_expired(file_id, now):
             return False
-        if not self._places.is_known(file_id):
-            # Parts of a file that could not be removed when it ended.
-            partialnames.remove(self.directory, file_id)
-            return True
+        # New for parts of a file that could not be removed when it ended.
         place = self._places.known_or_new(file_id)
         with self._places.turn_now(place) as held:
-            if not held or place.users or not self._has_expired(file_id, now):
+            if not held or place.users:
                 return False
-            self._remove(file_id)
-            self._places.vacate(place)
-        logger.info("File %s was not gone on with and is given up", file_id)
-        return True
+            expired = self._has_expired(file_id, now)
+            if expired:
+                ended = self._places.has_ended(file_id)
+                self._remove(file_id)
+            if expired or not partialnames.exist(self.directory, file_id):
+                self._places.vacate(place)
+        if expired and not ended:
+            logger.info("File %s was not gone on with and is given up", file_id)
+        return expired
+
+    def _last_write(self, file_id: str) -> float:
+        return partialnames.last_write(self.directory, file_id) or 0.0
 
     def _has_expired(self, file_id: str, now: float) -> bool:
         time = partialnames.last_write(self.directory, file_id)

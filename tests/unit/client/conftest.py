@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from dxlfiletransferclient import FileStoreManager
+from dxlfiletransferclient.storage import directory as directory_module
 from dxlfiletransferclient.storage.working import WorkingDirectory
+from tests.unit.client import cataloguing
+from tests.unit.client.cataloguing import Opened
 from tests.unit.client.fabric import FakeDxlClient, stored_by
 from tests.unit.client.workingdirectory import opened
 
@@ -38,3 +41,14 @@ def store(storage_dir: Path) -> Iterator[FileStoreManager]:
 def dxl_client(store: FileStoreManager) -> FakeDxlClient:
     """A connected client of a fabric with one service on it, which stores with ``store``."""
     return FakeDxlClient(stored_by(store))
+
+
+@pytest.fixture(params=["descriptors", "paths"])
+def files(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Opened]:
+    """A catalogue, on a platform that has descriptors of directories and on one that has none."""
+    if request.param == "paths":
+        monkeypatch.setattr(directory_module, "_HAS_DESCRIPTORS", False)
+    with cataloguing.opened(tmp_path, links=True) as catalogue:
+        yield catalogue

@@ -16,23 +16,12 @@ from dxlfiletransferclient.protocol.limits import SEGMENT_SIZE
 from dxlfiletransferclient.protocol.messages import Kind, StatAnswer, StatRequest
 from dxlfiletransferclient.protocol.refusals import ErrorCode
 from dxlfiletransferclient.storage import contents, hashing
-from dxlfiletransferclient.storage import directory as directory_module
 from dxlfiletransferclient.storage.catalogue import HASHED_AT_ONCE
 from dxlfiletransferclient.storage.contents import changed_just_now
 from dxlfiletransferclient.storage.versions import KnownDigests, version_of
 from tests.unit.client.cataloguing import Opened, file, opened, refused, sha256
 from tests.unit.client.fabric import open_descriptors
 from tests.waiting import wait_until
-
-
-@pytest.fixture(params=["descriptors", "paths"])
-def files(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Opened]:
-    if request.param == "paths":
-        monkeypatch.setattr(directory_module, "_HAS_DESCRIPTORS", False)
-    with opened(tmp_path, links=True) as catalogue:
-        yield catalogue
 
 
 def stat(files: Opened, name: str) -> StatAnswer:
@@ -377,3 +366,21 @@ def test_a_batch_is_read_as_it_was_put(files: Opened) -> None:
     files.put(file("d/a", b"12"), file("b", b"3"))
     assert files.retrieve("d/a").sha256 == sha256(b"12")
     assert files.retrieve("b").payload == b"3"
+
+
+def test_a_fault_ends_the_hashing_of_one_file_only(
+    files: Opened, mocker: MockerFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    large(files, "a")
+    large(files, "b")
+    real = files.catalogue._reader.digest
+
+    def digest(parts: Any, version: str) -> str | None:
+        if parts == ("a",):
+            raise RuntimeError("a fault")
+        return real(parts, version)
+
+    mocker.patch.object(files.catalogue._reader, "digest", digest)
+    assert stat(files, "a").pending
+    wait_until(lambda: not stat(files, "b").pending)
+    assert "a fault" in caplog.text

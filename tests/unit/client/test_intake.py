@@ -27,8 +27,10 @@ from dxlfiletransferclient.storage import finishing, places
 from dxlfiletransferclient.storage.catalogue import Catalogue
 from dxlfiletransferclient.storage.directory import Directory
 from dxlfiletransferclient.storage.frontier import Frontier
+from dxlfiletransferclient.storage.journal import Stored
 from dxlfiletransferclient.storage.journalfile import JournalFile
 from dxlfiletransferclient.storage.local import LocalStore, StoreOptions
+from dxlfiletransferclient.storage.partfile import PartFile
 from dxlfiletransferclient.storage.partial import Partial
 from dxlfiletransferclient.storage.quotas import QuotaLimits
 from tests.unit.client.fabric import open_descriptors, sha256
@@ -69,6 +71,17 @@ def sent(store: LocalStore, request: OpenRequest | None = None) -> TransferAnswe
     store.open(request)
     write(store, 0, CONTENT, request.file_id)
     return finish(store, file_id=request.file_id)
+
+
+def let_the_flush_of_names_fail(mocker: MockerFixture) -> None:
+    """Have files get their names, and then fail to make those durable."""
+    real = Catalogue.publish
+
+    def publish(catalogue: Catalogue, *args: object, **options: object) -> object:
+        real(catalogue, *args, **options)  # type: ignore[arg-type]
+        raise RefusedError(ErrorCode.STORAGE_FAILED, "cannot store: I/O error")
+
+    mocker.patch.object(Catalogue, "publish", publish)
 
 
 @contextmanager
@@ -442,13 +455,7 @@ def test_a_name_that_cannot_be_flushed_is_no_stored_file_yet(
 ) -> None:
     files.open(opening())
     write(files, 0, CONTENT)
-    real = Catalogue.publish
-
-    def publish(catalogue: Catalogue, *args: object, **options: object) -> object:
-        real(catalogue, *args, **options)  # type: ignore[arg-type]
-        raise RefusedError(ErrorCode.STORAGE_FAILED, "cannot store: I/O error")
-
-    mocker.patch.object(Catalogue, "publish", publish)
+    let_the_flush_of_names_fail(mocker)
     with refused(ErrorCode.STORAGE_FAILED):
         finish(files)
     mocker.stopall()
@@ -650,3 +657,130 @@ def _noting(steps: list[str], move: object) -> object:
         move(*args)  # type: ignore[operator]
 
     return noting
+
+
+def test_a_quota_counts_what_a_former_process_left(storage_dir: Path) -> None:
+    options = StoreOptions(quota=QuotaLimits(total_bytes=25), partial_lifetime=100.0)
+    now = 1_700_000_000.0
+
+    def reopened() -> LocalStore:
+        return LocalStore(storage_dir, options=options, clock=lambda: now)
+
+    with reopened() as store:
+        store.open(opening("left", "a"))
+        write(store, 0, CONTENT, "left")
+        store.open(opening("stored", "b"))
+        write(store, 0, CONTENT, "stored")
+        finish(store, file_id="stored")
+    with reopened() as store:
+        with refused(ErrorCode.QUOTA):
+            store.open(opening("new", "c"))
+        store.abort(AbortRequest(file_id="left"))
+        store.open(opening("new", "c"))
+        write(store, 0, CONTENT, "new")
+    with reopened() as store:
+        for path in store.layout.working.iterdir():
+            os.utime(path, (now - 101, now - 101))
+        store.expire(now)
+        store.open(opening("other", "d"))
+    with reopened() as store:
+        assert store.open(opening("other", "d")).state is TransferState.RECEIVING
+        write(store, 0, CONTENT, "other")
+        assert finish(store, file_id="other").state is TransferState.STORED
+        store.open(opening("last", "e", 5))
+        with refused(ErrorCode.QUOTA):
+            store.open(opening("more", "f", 1))
+
+
+def test_a_file_whose_name_could_not_be_flushed_counts_once(
+    files: LocalStore, mocker: MockerFixture
+) -> None:
+    files.open(opening())
+    write(files, 0, CONTENT)
+    let_the_flush_of_names_fail(mocker)
+    told = mocker.spy(files.quota, "stored")
+    with refused(ErrorCode.STORAGE_FAILED):
+        finish(files)
+    assert finish(files).state is TransferState.STORED
+    told.assert_called_once_with("one", grown=10)
+
+
+def test_the_time_of_the_source_is_not_that_of_the_last_write(storage_dir: Path) -> None:
+    """A file whose source claims to be of the future is given up like any other."""
+    now = 1_700_000_000.0
+    options = StoreOptions(partial_lifetime=100.0)
+    with LocalStore(storage_dir, options=options, clock=lambda: now) as store:
+        future = 4_000_000_000 * 10**9
+        request = OpenRequest(
+            file_id="one", name="a", size=10, modified_ns=future, overwrite=Overwrite.FAIL
+        )
+        store.open(request)
+        write(store, 0, CONTENT)
+        (storage_dir / "a").write_bytes(b"old")
+        with refused(ErrorCode.EXISTS):
+            finish(store)
+        assert part_of(storage_dir).stat().st_mtime > now
+        os.utime(part_of(storage_dir).with_suffix(".journal"), (now - 101, now - 101))
+        assert store.expire(now) == 1
+        assert not part_of(storage_dir).exists()
+
+
+def test_bytes_of_a_kept_file_that_outlived_a_crash_are_removed(
+    files: LocalStore, storage_dir: Path, tmp_path: Path, mocker: MockerFixture
+) -> None:
+    (storage_dir / "d").mkdir()
+    files.open(overwriting(Overwrite.KEEP))
+    write(files, 0, CONTENT)
+    (storage_dir / "d" / "a").write_bytes(b"old")
+    mocker.patch("dxlfiletransferclient.storage.partfile.remove_one")
+    assert finish(files).state is TransferState.KEPT
+    mocker.stopall()
+    assert part_of(storage_dir).exists()
+    files.close()
+    with LocalStore(storage_dir) as after:
+        assert finish(after).state is TransferState.KEPT
+        assert not part_of(storage_dir).exists()
+
+
+def test_segments_of_a_stream_out_of_order_stay_reserved(
+    files: LocalStore, mocker: MockerFixture
+) -> None:
+    """The one that ends earlier may be looked at later."""
+    files.open(opening("stream", "s", None))
+    reserve = mocker.spy(files.quota, "reserve")
+    write(files, 5, b"56789", "stream")
+    reserve.assert_called_once_with("stream", 10, shrink=False)
+
+
+def test_a_stored_file_is_let_go_of_though_its_journal_fails(
+    files: LocalStore, storage_dir: Path, mocker: MockerFixture
+) -> None:
+    """Whoever removes it wants its bytes back."""
+    files.open(opening())
+    write(files, 0, CONTENT)
+    real = JournalFile.append
+
+    def append(journal: JournalFile, *records: object) -> None:
+        if any(isinstance(record, Stored) for record in records):
+            raise OSError(errno.EIO, "I/O error")
+        real(journal, *records)  # type: ignore[arg-type]
+
+    mocker.patch.object(JournalFile, "append", append)
+    assert finish(files).state is TransferState.STORED
+    assert part_of(storage_dir).name not in files.working._descriptors._open
+
+
+def test_bytes_that_come_again_while_the_file_gets_its_name(
+    files: LocalStore, mocker: MockerFixture
+) -> None:
+    files.open(opening())
+    write(files, 0, CONTENT)
+    real = PartFile.differs
+
+    def differs(part: PartFile, offset: int, view: memoryview) -> int | None:
+        mocker.stopall()
+        assert finish(files).state is TransferState.STORED
+        return real(part, offset, view)
+
+    mocker.patch.object(PartFile, "differs", differs)
+    assert write(files, 0, CONTENT).held == ((0, 10),)

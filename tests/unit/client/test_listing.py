@@ -1,7 +1,6 @@
 """Lists: order, pages, and what is left out."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,23 +12,12 @@ from dxlfiletransferclient.protocol.coding import encode
 from dxlfiletransferclient.protocol.limits import MAX_PAGE_ENTRIES, MAX_PAYLOAD
 from dxlfiletransferclient.protocol.messages import Kind, ListAnswer, ListRequest
 from dxlfiletransferclient.protocol.refusals import ErrorCode
-from dxlfiletransferclient.storage import directory as directory_module
 from dxlfiletransferclient.storage import sortednames
 from dxlfiletransferclient.storage.directory import Directory, open_directory
 from dxlfiletransferclient.storage.rooted import RootedDirectory
 from dxlfiletransferclient.storage.sortednames import SortedNames
 from tests.unit.client.cataloguing import Opened, directory, file, link, opened, refused
 from tests.unit.client.fabric import open_descriptors
-
-
-@pytest.fixture(params=["descriptors", "paths"])
-def files(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Opened]:
-    if request.param == "paths":
-        monkeypatch.setattr(directory_module, "_HAS_DESCRIPTORS", False)
-    with opened(tmp_path, links=True) as catalogue:
-        yield catalogue
 
 
 def test_nothing_is_an_empty_page(files: Opened) -> None:

@@ -3,7 +3,6 @@
 import errno
 import os
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,6 @@ from dxlfiletransferclient.protocol.messages import (
     TransferState,
 )
 from dxlfiletransferclient.protocol.refusals import ErrorCode
-from dxlfiletransferclient.storage import directory as directory_module
 from dxlfiletransferclient.storage.flushing import FileSystem
 from dxlfiletransferclient.storage.quotas import Quota, QuotaLimits
 from tests.unit.client.cataloguing import PLENTY, Opened, directory, file, link, opened, sha256
@@ -31,16 +29,6 @@ from tests.unit.client.fabric import open_descriptors
 STORED = EntryResult(state=TransferState.STORED)
 KEPT = EntryResult(state=TransferState.KEPT)
 SECOND = 1_000_000_000
-
-
-@pytest.fixture(params=["descriptors", "paths"])
-def files(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Opened]:
-    if request.param == "paths":
-        monkeypatch.setattr(directory_module, "_HAS_DESCRIPTORS", False)
-    with opened(tmp_path, links=True) as catalogue:
-        yield catalogue
 
 
 def codes(results: list[EntryResult]) -> list[int | None]:
@@ -391,7 +379,7 @@ def test_a_batch_into_a_tree_that_is_being_removed(files: Opened) -> None:
                 assert (files.root / "d" / "e" / "a").read_bytes() == b"%d" % number
                 (files.root / "d" / "e" / "a").unlink()
             else:
-                assert codes(result) == [ErrorCode.STORAGE_FAILED]
+                assert codes(result) == [ErrorCode.BUSY]
     finally:
         done.set()
         remover.join(10)
@@ -471,3 +459,50 @@ def test_whatever_is_put_stays_inside_and_whole(
             except OSError:
                 continue
             assert Path(real).is_relative_to(files.root)
+
+
+def test_a_repeated_batch_tells_that_it_was_stored(files: Opened) -> None:
+    """The answer to the first one may have been lost."""
+    for mode in (Overwrite.KEEP, Overwrite.NEWER):
+        entry = file(f"a-{mode}", b"new", overwrite=mode, modified_ns=10 * SECOND)
+        assert files.put(entry) == [STORED]
+        assert files.put(entry) == [STORED]
+        assert files.put(file(entry.name, b"neu", overwrite=mode, modified_ns=1)) == [KEPT]
+        # What has the same bytes by accident is kept.
+        (files.root / entry.name).write_bytes(b"own")
+        assert files.put(file(entry.name, b"own", overwrite=mode, modified_ns=1)) == [KEPT]
+    assert files.left_over() == []
+
+
+def test_an_equal_link_leaves_the_account_as_it_was(files: Opened, mocker: MockerFixture) -> None:
+    files.put(link("l", "somewhere"))
+    shrunk = mocker.spy(files.quota, "shrunk")
+    assert files.put(link("l", "somewhere", overwrite=Overwrite.FAIL)) == [STORED]
+    shrunk.assert_not_called()
+
+
+def test_who_loses_every_race_for_a_directory_may_come_again(
+    files: Opened, mocker: MockerFixture
+) -> None:
+    real = type(files.working).move
+
+    def move(self: Any, name: str, target: Any, new_name: str) -> None:
+        (files.root / "d").rmdir()
+        real(self, name, target, new_name)
+
+    mocker.patch.object(type(files.working), "move", move)
+    assert codes(files.put(file("d/a", b"1"))) == [ErrorCode.BUSY]
+    assert files.left_over() == []
+
+
+def test_what_is_removed_as_soon_as_it_has_its_name_was_stored(
+    files: Opened, mocker: MockerFixture
+) -> None:
+    real = type(files.working).move
+
+    def move(self: Any, name: str, target: Any, new_name: str) -> None:
+        real(self, name, target, new_name)
+        (files.root / "a").unlink()
+
+    mocker.patch.object(type(files.working), "move", move)
+    assert files.put(file("a", b"1")) == [STORED]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
 from dxlfiletransferclient.storage.quotas import (
     MEASURE_AGAIN_AFTER,
+    MEASURE_AGAIN_SHARE,
     MEASURE_EVERY,
     Quota,
     QuotaLimits,
@@ -282,3 +283,64 @@ def test_a_quota_of_two_directories(tmp_path: Path) -> None:
         ErrorCode.STORAGE_FULL,
         lambda: quota_of(QuotaLimits(), storage=storage, working=working).reserve("d", 2**60),
     )
+
+
+def test_what_is_on_the_disk_already_counts_whatever_the_limits_are() -> None:
+    quota = Disk().quota(total_bytes=100)
+    quota.adopt("old", 130)
+    refused(ErrorCode.QUOTA, lambda: quota.reserve("new", 1))
+    refused(ErrorCode.QUOTA, lambda: quota.reserve("old", 131))
+    quota.release("old")
+    quota.reserve("new", 100)
+
+
+def test_a_reservation_may_be_made_to_grow_only() -> None:
+    """Segments of a stream come in any order."""
+    quota = Disk().quota(total_bytes=100)
+    quota.reserve("a", 60)
+    quota.reserve("a", 10, shrink=False)
+    refused(ErrorCode.QUOTA, lambda: quota.reserve("b", 41))
+    quota.reserve("a", 70, shrink=False)
+    refused(ErrorCode.QUOTA, lambda: quota.reserve("b", 31))
+
+
+def test_what_is_written_is_not_looked_at_for_each_of_many_files() -> None:
+    """A large file that is half there must not make every small one cost a look."""
+    disk = Disk(free=1000)
+    looks: list[int] = []
+
+    def written() -> int:
+        looks.append(disk.written)
+        return disk.written
+
+    quota = Quota(QuotaLimits(), free=lambda: disk.free, used=lambda: 0, written=written)
+    quota.reserve("large", 1000)
+    disk.written, disk.free = 900, 100 + 60
+    for number in range(30):
+        quota.reserve(str(number), 1)
+    assert len(looks) == 1
+    # What was ended was part of what was seen; it does not make room for others.
+    quota.release("large")
+    disk.written, disk.free = 0, 100
+    refused(ErrorCode.STORAGE_FULL, lambda: quota.reserve("more", 71))
+    quota.reserve("more", 70)
+
+
+def test_a_count_that_takes_long_is_not_begun_again_at_once() -> None:
+    """Refused senders must not keep the disk and all threads busy with counting."""
+    disk = Disk(used=100)
+
+    def slow() -> int:
+        disk.now += 15.0
+        return disk.measure()
+
+    quota = Quota(
+        QuotaLimits(total_bytes=100), free=lambda: 10_000, used=slow, clock=lambda: disk.now
+    )
+    refused(ErrorCode.QUOTA, lambda: quota.reserve("a", 1))
+    disk.now += 10 * MEASURE_AGAIN_AFTER
+    refused(ErrorCode.QUOTA, lambda: quota.reserve("a", 1))
+    assert disk.measured == 1
+    disk.used = 0
+    disk.now += 15.0 * MEASURE_AGAIN_SHARE
+    quota.reserve("a", 1)

@@ -2,8 +2,8 @@
 
 import errno
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,20 +11,9 @@ from pytest_mock import MockerFixture
 
 from dxlfiletransferclient.protocol.messages import RemoveAnswer, RemoveRequest
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
-from dxlfiletransferclient.storage import directory as directory_module
 from dxlfiletransferclient.storage.quotas import Quota, QuotaLimits
 from tests.unit.client.cataloguing import PLENTY, Opened, directory, file, link, opened, refused
 from tests.unit.client.fabric import open_descriptors
-
-
-@pytest.fixture(params=["descriptors", "paths"])
-def files(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Opened]:
-    if request.param == "paths":
-        monkeypatch.setattr(directory_module, "_HAS_DESCRIPTORS", False)
-    with opened(tmp_path, links=True) as catalogue:
-        yield catalogue
 
 
 def remove(files: Opened, name: str, *, recursive: bool = False) -> RemoveAnswer:
@@ -208,3 +197,28 @@ def test_the_quota_gets_its_bytes_back(tmp_path: Path) -> None:
         quota.reserve("x", 50)
         remove(files, "d", recursive=True)
         quota.reserve("x", 100)
+
+
+def test_what_is_replaced_and_removed_at_the_same_time_counts_once(tmp_path: Path) -> None:
+    quota = Quota(
+        QuotaLimits(total_bytes=PLENTY),
+        free=lambda: 2 * PLENTY,
+        used=lambda: 0,
+        clock=lambda: 1000.0,
+    )
+    with opened(tmp_path, quota=quota) as files:
+
+        def work(number: int) -> None:
+            for turn in range(60):
+                if (number + turn) % 2:
+                    files.put(file("a", b"x" * (1000 * number + turn)))
+                else:
+                    with suppress(RefusedError):
+                        remove(files, "a")
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(work, range(8)))
+        files.put(file("a", b"x" * 100))
+    quota.reserve("exactly", PLENTY - 100)
+    with pytest.raises(RefusedError):
+        quota.reserve("more", 1)

@@ -8,6 +8,7 @@ from pytest_mock import MockerFixture
 
 from dxlfiletransferclient.errors import UnknownFileError
 from dxlfiletransferclient.storage.expiry import Expiry
+from dxlfiletransferclient.storage.places import Place
 from dxlfiletransferclient.storage.working import LOCK_NAME, WorkingDirectory
 from tests.unit.client.fabric import left_in
 from tests.unit.client.workingdirectory import LIFETIME, NOW, begun, opened
@@ -133,3 +134,51 @@ def test_what_others_put_there_is_never_touched(working: WorkingDirectory, tmp_p
     working.drop(begun_id)
 
     assert sorted(path for path in tmp_path.rglob("*") if path.name != LOCK_NAME) == before
+
+
+def test_what_expires_is_called_what_it_is(
+    working: WorkingDirectory, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    file_id = begun(working)
+    age(tmp_path, LIFETIME + 1)
+    working.expire(NOW)
+    assert f"File {file_id} was not gone on with" in caplog.text
+
+    caplog.clear()
+    (tmp_path / "dxlft-stored.journal").write_bytes(b"")
+    working.close()
+    again = opened(tmp_path)
+    age(tmp_path, LIFETIME + 1)
+    assert again.expire(NOW) == 1
+    assert "not gone on with" not in caplog.text
+    again.close()
+
+
+def test_a_place_that_vanishes_while_it_is_looked_at(
+    working: WorkingDirectory, tmp_path: Path, mocker: MockerFixture
+) -> None:
+    """No empty place may stay behind: it would count as a file under way for ever."""
+    file_id = begun(working)
+    age(tmp_path, LIFETIME + 1)
+    places = working._places
+    real = places.known_or_new
+
+    def known_or_new(each: str) -> Place:
+        mocker.stopall()
+        working.drop(each)
+        return real(each)
+
+    mocker.patch.object(places, "known_or_new", known_or_new)
+    working.expire(NOW)
+    assert not places.is_known(file_id)
+
+
+def test_stored_files_are_forgotten_oldest_first_after_a_restart(tmp_path: Path) -> None:
+    for number, file_id in enumerate("cab"):
+        journal = tmp_path / f"dxlft-{file_id}.journal"
+        journal.write_bytes(b"")
+        os.utime(journal, (NOW + number, NOW + number))
+    working = opened(tmp_path)
+    assert list(working._places._ended) == ["c", "a", "b"]
+    working.close()
