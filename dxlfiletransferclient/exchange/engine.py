@@ -3,17 +3,20 @@
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from dxlfiletransferclient.constants import DEFAULT_STORE_TOPIC
-from dxlfiletransferclient.errors import FileTransferError, NoAnswerError, NotConnectedError
+from dxlfiletransferclient.errors import FileTransferError, NotConnectedError
 from dxlfiletransferclient.exchange.bus import Bus, Reply
 from dxlfiletransferclient.exchange.cancelling import Cancellation
+from dxlfiletransferclient.exchange.instances import Instance, not_offered
 from dxlfiletransferclient.exchange.jobs import Job
 from dxlfiletransferclient.exchange.options import EngineOptions
+from dxlfiletransferclient.exchange.patience import Patience, Silences
+from dxlfiletransferclient.exchange.pausing import delay_after, is_busy
 from dxlfiletransferclient.exchange.pending import Pending, PendingAsks
-from dxlfiletransferclient.exchange.pinning import LONGEST_ROUND, Found, Pin, delay
+from dxlfiletransferclient.exchange.pinning import LONGEST_ROUND, Found, Pin
 from dxlfiletransferclient.exchange.question import QuestionJob
 from dxlfiletransferclient.exchange.roster import Roster
 from dxlfiletransferclient.exchange.window import Window
@@ -28,16 +31,6 @@ __all__ = ["Engine", "EngineOptions"]
 logger = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Message)
-
-MOST_SILENCES: Final = 3
-"""Time-outs in a row, without any answer between them, after which the instance is looked for: one
-may be an accident, and looking costs a few small messages."""
-
-LONGEST_RETRY_AFTER: Final = 30.0
-"""Seconds that a service may ask to wait; more would look as if nothing went on."""
-
-_OVERLOADED: Final = 0x80000002
-"""Code with which a broker says that it cannot take a request at the moment."""
 
 _NO_HURRY: Final = 0.01
 """Seconds between calls of a job that has something due and does nothing about it."""
@@ -76,19 +69,17 @@ class Engine:
         self._store_topic = store_topic
         self._topics = {verb: topic_of(verb, store_topic) for verb in Verb}
         self._options = options or EngineOptions()
-        self._cancel = cancel
+        self._cancel = cancel or Cancellation()
         self._pin = Pin(bus, store_topic, key, self._options)
         self._pending: PendingAsks[Job] = PendingAsks(
-            self._new_window(self._options.window, SEGMENT_SIZE),
+            Window(largest=0, granted=0, segment_size=SEGMENT_SIZE),  # until there is a service
             shortest=self._options.shortest_timeout,
             longest=self._options.longest_timeout,
             forget=bus.forget,
         )
         self._jobs = Roster(dismissed=self._pending.drop)
-        self._silences = 0
-        self._silent_at = -math.inf
-        self._progress_at = bus.now()
-        self._last_refusal: RefusedError | None = None
+        self._silences = Silences(self._options.shortest_timeout)
+        self._patience = Patience(self._options.patience)
         self._stepping = False
 
     @property
@@ -100,6 +91,14 @@ class Engine:
     def service_id(self) -> str:
         """The instance in use."""
         return self._pin.instance.service_id
+
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """All that have answered at the start; some of them may be gone.
+
+        Where the fabric does not tell who serves the topic, it is the one in use alone.
+        """
+        return self._pin.instances
 
     @property
     def window(self) -> int:
@@ -121,9 +120,26 @@ class Engine:
             TransferCancelledError: It was cancelled.
         """
         with self._watched():
-            if self._pin.connect(self._check_cancelled):
+            if self._pin.connect(self._cancel.check):
                 self._restart()
         return self.hello
+
+    def pin(self, instance: Instance) -> None:
+        """Use another instance from now on, if it is not in use.
+
+        When it turns out to be lost, it is looked for as any other.
+
+        Args:
+            instance: One of :attr:`instances`.
+
+        Raises:
+            RuntimeError: Jobs are under way, which would not know of it.
+        """
+        if len(self._jobs):
+            raise RuntimeError("another instance cannot be used while jobs are under way")
+        if self._pin.change(instance):
+            self._silences.heard()
+            self._restart()
 
     def run(self, jobs: Iterable[Job], *, each_round: Callable[[], object] | None = None) -> None:
         """Drive jobs until all of them are finished; connects first if that was not done.
@@ -171,9 +187,7 @@ class Engine:
 
         Raises:
             RefusedError: The service refuses it, or does not offer the verb.
-            NoAnswerError: As :meth:`run`.
-            NotConnectedError: As :meth:`run`.
-            TransferCancelledError: It was cancelled.
+            FileTransferError: As :meth:`run`.
         """
         question = QuestionJob(verb, request, answer)
         self.connect()
@@ -185,7 +199,7 @@ class Engine:
 
     def _begin(self, job: Job) -> None:
         if not len(self._jobs):
-            self._progress_at = self._bus.now()  # patience begins with each call anew
+            self._patience.restart()
         self._jobs.add(job)
 
     def _step(self) -> None:
@@ -198,12 +212,10 @@ class Engine:
             self._stepping = False
 
     def _round(self) -> None:
-        self._check_cancelled()
+        self._cancel.check()
         now = self._bus.now()
         if not self._bus.connected:
-            self._lose("the connection to the fabric was lost", now)
-        if not self._pin.lost:
-            self._expire(now)
+            self._lose("the connection to the fabric was lost")
         hurry = False
         if self._pin.lost:
             self._pin.seek(now)
@@ -211,88 +223,77 @@ class Engine:
             hurry = self._send(now)
             if not len(self._jobs):
                 return
-        self._check_patience(now)
-        replies = self._bus.wait(now if hurry else self._until(now))
-        now = self._bus.now()
-        for reply in replies:
-            self._hear(reply, now)
+        self._check_patience()
+        now = self._wait(now if hurry else self._until(now))
+        # Only now: what others took their time for may have let answers wait here.
+        if not self._pin.lost:
+            self._expire(now)
         self._settle(now)
         self._jobs.sweep()
+
+    def _wait(self, until: float) -> float:
+        """Wait for replies and hear them; return when they were there."""
+        began = self._bus.now()
+        replies = self._bus.wait(until)
+        now = self._bus.now()
+        self._patience.passed(now - began)
+        for reply in replies:
+            self._hear(reply, now)
+        return now
 
     def _until(self, now: float) -> float:
         """When to look again though no reply comes."""
         due = self._pin.due() if self._pin.lost else min(self._pending.due(now), self._jobs.due())
         return min(max(due, now + _NO_HURRY), now + LONGEST_ROUND)
 
-    def _check_patience(self, now: float) -> None:
-        waited = now - self._progress_at
-        if waited <= self._options.patience or not (self._pin.lost or len(self._pending)):
-            return
-        whole = f"{waited:.0f} seconds"
-        if self._pin.lost:
-            raise self._pin.failure(whole)
-        last = f": {self._last_refusal}" if self._last_refusal else ""
-        raise NoAnswerError(
-            f"the service on topic {self._store_topic} took nothing for {whole}, in spite of "
-            f"repeats{last}"
-        )
-
-    def _check_cancelled(self) -> None:
-        if self._cancel is not None:
-            self._cancel.check()
+    def _check_patience(self) -> None:
+        if self._patience.over and self._pin.lost:
+            raise self._pin.failure(self._patience.waited)
+        if self._patience.over and len(self._pending):
+            raise self._patience.failure(self._store_topic)
 
     def _expire(self, now: float) -> None:
-        if not self._pending.expire(now) or now < self._silent_at + self._options.shortest_timeout:
-            return
-        self._silent_at = now
-        self._silences += 1
-        if self._silences >= MOST_SILENCES:
-            self._lose("it does not answer", now, silence=True)
+        if self._pending.expire(now) and self._silences.timed_out(now):
+            self._lose("it does not answer", silence=True)
 
-    def _lose(self, reason: str, now: float, *, silence: bool = False) -> None:
+    def _lose(self, reason: str, *, silence: bool = False) -> None:
         if self._pin.lose(reason, silence=silence) and not len(self._pending):
-            self._progress_at = now  # until now there was nothing to wait for
+            self._patience.restart()
 
     def _settle(self, now: float) -> None:
         """Go on with the instance that was found, if one was."""
         found = self._pin.found(now)
         if found is None:
             return
-        self._silences = 0
+        self._silences.heard()
         if found is Found.SLOW:
             self.limit(self.hello.window)
             return
-        if found is Found.SAME:
-            self._restart()
-            return
-        self._pending.clear()
+        if found is Found.OTHER:
+            self._pending.clear()
         self._restart()
-        for job in self._jobs:
+        for job in self._jobs if found is Found.OTHER else ():
             with self._jobs.charged_to(job):
                 job.moved(now)
 
     def _restart(self) -> None:
-        self._pending.restart(self._new_window(self.hello.window, self.hello.segment_size))
-
-    def _new_window(self, granted: int, segment_size: int) -> Window:
-        return Window(largest=self._options.window, granted=granted, segment_size=segment_size)
+        hello, largest = self.hello, self._options.window
+        self._pending.restart(
+            Window(largest=largest, granted=hello.window, segment_size=hello.segment_size)
+        )
 
     def _send(self, now: float) -> bool:
-        """Send what is due again, and one new request of each job at most.
-
-        Returns:
-            Whether there may be more to do at once.
-        """
+        """Send what is due, and a new request of each job; returns whether more may follow."""
         self._send_ready(now)
         more = False
         for job in self._jobs.turns():
             if self._pin.lost or self._pending.full:
                 break
-            more = self._ask_job(job, now) or more
+            more = self._ask_job(job, self._bus.now()) or more
         more = self._jobs.sweep() or more
         if not (more or len(self._pending) or self._pin.lost or self._jobs.due() < math.inf):
             self._jobs.fail_all(FileTransferError("the job neither asks nor waits for anything"))
-        self._send_ready(now)
+        self._send_ready(self._bus.now())
         return more
 
     def _ask_job(self, job: Job, now: float) -> bool:
@@ -301,11 +302,10 @@ class Engine:
             if ask is None:
                 return False
             if ask.verb not in self._pin.verbs:
-                text = f"the service on topic {self._store_topic} does not offer {ask.verb.value!r}"
-                job.refused(ask, RefusedError(ErrorCode.NOT_ALLOWED, text), now)
+                job.refused(ask, not_offered(ask.verb, self._store_topic), now)
                 return True
             if not len(self._pending):
-                self._progress_at = now
+                self._patience.restart()
             self._pending.add(job, ask)
         return True
 
@@ -313,16 +313,17 @@ class Engine:
         for pending in self._pending.ready(now):
             if self._pin.lost:
                 return
-            self._send_one(pending, now)
+            self._send_one(pending)
 
-    def _send_one(self, pending: Pending[Job], now: float) -> None:
+    def _send_one(self, pending: Pending[Job]) -> None:
         with self._jobs.charged_to(pending.owner):
             parcel = pending.ask.parcel()
+            now = self._bus.now()  # what it reads may have let it wait
             topic = self._topics[pending.ask.verb]
             try:
                 token = self._bus.ask(topic, parcel, service_id=self.service_id)
             except NotConnectedError as error:
-                self._lose(str(error), now)
+                self._lose(str(error))
             else:
                 self._pending.sent(pending, token, now)
 
@@ -334,7 +335,7 @@ class Engine:
             return
         pending = self._pending.answered(reply.token, now)
         if pending is not None:
-            self._silences = 0
+            self._silences.heard()
             self._pin.answers()
             self._hear_answer(pending, reply.parcel, now)
 
@@ -349,13 +350,13 @@ class Engine:
                 self._again(pending, error, now)
                 return
         self._pending.done(pending)
-        self._progressed(now)
+        self._progressed()
 
     def _hear_error(self, token: int, error: RefusedError, now: float) -> None:
-        busy = error.means(ErrorCode.BUSY) or error.code == _OVERLOADED
+        busy = is_busy(error)
         again = busy or error.means(ErrorCode.CORRUPT)
         gone = error.means(ErrorCode.NO_SERVICE, ErrorCode.CLOSING)
-        self._silences = 0
+        self._silences.heard()
         pending = self._pending.refused(token, now, passing=again or gone, slow=busy)
         if pending is None:
             return
@@ -364,35 +365,31 @@ class Engine:
         elif gone:
             if error.means(ErrorCode.CLOSING):
                 self._pin.leaves()
-            self._lose(str(error), now)
+            self._lose(str(error))
         else:
             self._pending.done(pending)
-            self._progressed(now)
+            self._progressed()
             with self._jobs.charged_to(pending.owner):
                 pending.owner.refused(pending.ask, error, now)
 
     def _again(self, pending: Pending[Job], error: RefusedError, now: float) -> None:
         logger.debug("%s is sent again: %s", pending.ask.verb, error)
-        self._last_refusal = error
-        pause = delay(pending.setbacks)  # none at first: damage is an accident, as a rule
-        if not error.means(ErrorCode.CORRUPT):
-            pause = delay(pending.setbacks + 1)
-        if error.retry_after is not None:
-            pause = min(error.retry_after, LONGEST_RETRY_AFTER)
-        self._pending.again(pending, now + pause)
+        self._patience.refused(error)
+        self._pending.again(pending, now + delay_after(error, pending.setbacks))
 
-    def _progressed(self, now: float) -> None:
-        self._progress_at = now
-        self._last_refusal = None
+    def _progressed(self) -> None:
+        self._patience.progressed()
         self._pin.progressed()
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
         """Wake up when cancelled, and end all jobs under way if the call fails."""
-        with self._cancel.waking(self._bus.wake) if self._cancel else nullcontext():
+        with self._cancel.waking(self._bus.wake):
             try:
                 yield
             except BaseException as error:
                 self._jobs.fail_all(error)
-                self._pin.stop()
                 raise
+            finally:
+                if not len(self._jobs):
+                    self._pin.stop()  # answers that came late may have ended the last job

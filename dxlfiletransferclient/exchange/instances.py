@@ -9,6 +9,8 @@ from typing import Any, Final
 from dxlfiletransferclient.constants import SERVICE_TYPE
 from dxlfiletransferclient.protocol.messages import HelloAnswer
 from dxlfiletransferclient.protocol.parcels import Parcel, Payload
+from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
+from dxlfiletransferclient.protocol.verbs import Verb
 
 REGISTRY_TOPIC: Final = "/mcafee/service/dxl/svcregistry/query"
 """Topic on which every broker tells which services are registered on the fabric."""
@@ -28,6 +30,19 @@ class Instance:
 
     service_id: str
     hello: HelloAnswer
+
+    def offers(self, verb: Verb) -> bool:
+        """Whether it takes requests of a kind."""
+        return verb in self.hello.verbs.split()
+
+
+def not_offered(verb: Verb, store_topic: str) -> RefusedError:
+    """Return the error for what an instance on a topic does not offer."""
+    text = (
+        f"the service on topic {store_topic} is not configured to take {verb.value!r} requests, "
+        "or too old for them: ask whoever runs it"
+    )
+    return RefusedError(ErrorCode.NOT_ALLOWED, text)
 
 
 def registry_query() -> Parcel:

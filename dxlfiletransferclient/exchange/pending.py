@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
+from dxlfiletransferclient.exchange.deadlines import Deadlines
 from dxlfiletransferclient.exchange.jobs import Ask
+from dxlfiletransferclient.exchange.waiting import WaitingLine
 from dxlfiletransferclient.exchange.window import Departure, RoundTrip, Window
 from dxlfiletransferclient.protocol.verbs import Verb
 
@@ -44,7 +46,6 @@ class Pending(Generic[Owner]):
         ask: What is asked.
         repeats: How often it was sent in vain.
         setbacks: How often in a row it was refused for the time being, or damaged.
-        not_before: When it may be sent.
         flying: The last attempt, while its answer may still come in time.
         late: Earlier attempts, whose answers count if they come after all.
     """
@@ -53,7 +54,6 @@ class Pending(Generic[Owner]):
     ask: Ask
     repeats: int = 0
     setbacks: int = 0
-    not_before: float = -math.inf
     flying: Attempt | None = None
     late: list[Attempt] = field(default_factory=list)
 
@@ -85,13 +85,14 @@ class PendingAsks(Generic[Owner]):
         self._longest = longest
         self._forget = forget
         self._trips: dict[Verb, RoundTrip] = {}
-        self._waiting: dict[Pending[Owner], None] = {}
-        self._flying: dict[Pending[Owner], None] = {}
+        self._waiting: WaitingLine[Pending[Owner]] = WaitingLine()
+        self._flying: Deadlines[Pending[Owner]] = Deadlines()
+        self._by_owner: dict[int, dict[Pending[Owner], None]] = {}
         self._by_token: dict[int, tuple[Pending[Owner], Attempt]] = {}
-        self._front = (-math.inf, -math.inf)
+        self._count = 0
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._flying)
+        return self._count
 
     @property
     def full(self) -> bool:
@@ -101,44 +102,40 @@ class PendingAsks(Generic[Owner]):
     @property
     def room(self) -> int:
         """Bytes that new requests may cost; what waits to be sent again comes first."""
-        waiting = sum(each.ask.cost for each in self._waiting)
-        return max(0, self.window.size - self.window.in_flight - waiting)
+        return max(0, self.window.size - self.window.in_flight - self._waiting.cost)
 
     def restart(self, window: Window) -> None:
         """Begin with a new window and measure anew; everything that flies has to be sent again."""
-        for pending in list(self._flying):
+        for pending in self._flying:
             self._land(pending)
-            self._wait(pending, -math.inf)
+            self._wait(pending)
         self.window = window
         self._trips.clear()
-        self._front = (-math.inf, -math.inf)
+        self._flying.restart()
 
     def add(self, owner: Owner, ask: Ask) -> None:
         """Add a request, which waits to be sent."""
-        self._waiting[Pending(owner, ask)] = None
+        pending = Pending(owner, ask)
+        # By identity: whether two owners are equal is their own affair.
+        self._by_owner.setdefault(id(owner), {})[pending] = None
+        self._count += 1
+        self._wait(pending)
 
     def ready(self, now: float) -> Iterator[Pending[Owner]]:
         """Yield what is to be sent now, each after the one before has been."""
-        blocked = False
-        for pending in list(self._waiting):
-            if pending.not_before > now or pending not in self._waiting:
-                continue
-            if self.window.fits(pending.ask.cost) and not (blocked and pending.ask.cost):
-                yield pending
-            else:
-                blocked = True  # or smaller ones would pass a large one for ever
+        return self._waiting.ready(now, self.window.fits)
 
     def sent(self, pending: Pending[Owner], token: int, now: float) -> None:
         """Note that a request was sent."""
-        del self._waiting[pending]
+        self._waiting.remove(pending)
         departure = self.window.sent(pending.ask.cost, now)
         timeout = self._trip(pending.ask.verb).timeout(pending.repeats)
         attempt = pending.flying = Attempt(token, departure, timeout)
-        self._flying[pending] = None
+        self._flying.add(pending, now, timeout)
         self._by_token[token] = pending, attempt
 
     def answered(self, token: int, now: float) -> Pending[Owner] | None:
-        """Return whose answer has come, and learn from it; it stays pending, waiting.
+        """Return whose answer has come, and learn from it.
 
         Call :meth:`done` if the answer settles the request, else :meth:`again`.
         """
@@ -148,7 +145,7 @@ class PendingAsks(Generic[Owner]):
         pending, attempt = found
         self.window.arrived(attempt.departure, now)
         self._trip(pending.ask.verb).measured(now - attempt.departure.at)
-        self._front = max(self._front, (attempt.departure.at, now))
+        self._flying.answered(attempt.departure.at, now)
         return pending
 
     def refused(
@@ -173,15 +170,26 @@ class PendingAsks(Generic[Owner]):
         self.window.dropped(attempt.departure)
         if slow:
             self.window.slow(attempt.departure, now)
-        return pending if pending.flying is None else None
+        if pending.flying is not None:
+            return None
+        if pending not in self._waiting:
+            self._wait(pending)
+        return pending
 
     def done(self, pending: Pending[Owner]) -> None:
-        """Drop a request that is settled."""
+        """Drop a request that is settled; may be repeated."""
+        owned = self._by_owner.get(id(pending.owner), {})
+        if pending not in owned:
+            return
         self._land(pending)
-        self._waiting.pop(pending, None)
+        self._waiting.remove(pending)
         for attempt in pending.late:
             self._lose_token(attempt)
         pending.late.clear()
+        del owned[pending]
+        if not owned:
+            del self._by_owner[id(pending.owner)]
+        self._count -= 1
 
     def again(self, pending: Pending[Owner], at: float) -> None:
         """Have a request sent again, not before a certain time."""
@@ -194,32 +202,30 @@ class PendingAsks(Generic[Owner]):
         Returns:
             How many requests that were.
         """
-        overdue = [each for each in self._flying if self._deadline(each) <= now]
+        overdue = self._flying.overdue(now)
         for pending in overdue:
-            if pending.flying:
+            if pending.flying is not None:
                 self.window.lost(pending.flying.departure, now)
-            self._land(pending)
+            self._landed(pending)
             pending.repeats += 1
-            self._wait(pending, -math.inf)
+            self._wait(pending)
         return len(overdue)
 
     def drop(self, owner: Owner) -> None:
         """Drop all requests of an owner."""
-        for pending in [*self._waiting, *self._flying]:
-            if pending.owner is owner:
-                self.done(pending)
+        for pending in list(self._by_owner.get(id(owner), ())):
+            self.done(pending)
 
     def clear(self) -> None:
         """Drop all requests."""
-        for pending in [*self._waiting, *self._flying]:
-            self.done(pending)
+        for owned in list(self._by_owner.values()):
+            for pending in list(owned):
+                self.done(pending)
 
     def due(self, now: float) -> float:
         """When to look again though no answer has come; infinite for never."""
-        overdue = [self._deadline(each) for each in self._flying]
         # What waits for room needs no clock: the room comes with an answer or a time-out.
-        ready = [each.not_before for each in self._waiting if each.not_before > now]
-        return min([*overdue, *ready], default=math.inf)
+        return min(self._flying.due(), self._waiting.due(now))
 
     def _trip(self, verb: Verb) -> RoundTrip:
         # Each verb has its own: some write to the disk, others only look something up.
@@ -227,21 +233,12 @@ class PendingAsks(Generic[Owner]):
             self._trips[verb] = RoundTrip(shortest=self._shortest, longest=self._longest)
         return self._trips[verb]
 
-    def _deadline(self, pending: Pending[Owner]) -> float:
-        attempt = pending.flying
-        if attempt is None:
-            return math.inf
-        asked, heard = self._front
-        # As long as what was sent before is being answered, this one is only waiting its turn.
-        begin = max(attempt.departure.at, heard if asked <= attempt.departure.at else -math.inf)
-        return begin + attempt.timeout
-
     def _take(
         self, token: int, *, keep_newer: bool = False
     ) -> tuple[Pending[Owner], Attempt] | None:
         """Return the attempt with a token, which has none any more, and whose it was.
 
-        The request waits then, unless a newer attempt of it flies and ``keep_newer`` is set.
+        The request flies no more then, unless a newer attempt of it does and ``keep_newer`` is set.
         """
         found = self._by_token.pop(token, None)
         if found is None:
@@ -249,29 +246,30 @@ class PendingAsks(Generic[Owner]):
         pending, attempt = found
         if pending.flying is attempt:
             pending.flying = None
-            del self._flying[pending]
+            self._flying.remove(pending)
         else:
             pending.late.remove(attempt)
             if not keep_newer:
                 self._land(pending)
-        if pending.flying is None:
-            self._waiting[pending] = None
         return found
 
     def _land(self, pending: Pending[Owner]) -> None:
         """Let a request fly no more; the answer to its attempt stays welcome."""
+        if pending.flying is not None:
+            self._flying.remove(pending)
+            self._landed(pending)
+
+    def _landed(self, pending: Pending[Owner]) -> None:
         if pending.flying is None:
             return
         self.window.dropped(pending.flying.departure)
         pending.late.append(pending.flying)
         pending.flying = None
-        del self._flying[pending]
         if len(pending.late) > MOST_LATE:
             self._lose_token(pending.late.pop(0))
 
-    def _wait(self, pending: Pending[Owner], at: float) -> None:
-        pending.not_before = at
-        self._waiting[pending] = None
+    def _wait(self, pending: Pending[Owner], at: float = -math.inf) -> None:
+        self._waiting.add(pending, pending.ask.cost, at)
 
     def _lose_token(self, attempt: Attempt) -> None:
         if self._by_token.pop(attempt.token, None) is not None:

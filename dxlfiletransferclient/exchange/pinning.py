@@ -11,6 +11,7 @@ from dxlfiletransferclient.errors import FileTransferError, NoAnswerError, NotCo
 from dxlfiletransferclient.exchange.bus import Bus, Reply
 from dxlfiletransferclient.exchange.instances import Instance
 from dxlfiletransferclient.exchange.options import EngineOptions
+from dxlfiletransferclient.exchange.pausing import delay
 from dxlfiletransferclient.exchange.recovery import Search
 from dxlfiletransferclient.exchange.seeking import Seeker
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
@@ -21,14 +22,6 @@ logger = logging.getLogger(__name__)
 LONGEST_ROUND: Final = 0.25
 """Seconds after which a wait ends though nothing happened: progress displays are called then, and a
 lost connection is noticed."""
-
-FIRST_DELAY: Final = 0.25
-"""Seconds before something that failed for the time being is tried again; doubles each time."""
-
-LONGEST_DELAY: Final = 4.0
-"""Seconds that such a delay lasts at most."""
-
-_MOST_DOUBLINGS: Final = 10
 
 
 class Found(Enum):
@@ -65,6 +58,10 @@ class Pin:
         store_topic: The store topic of the service.
         key: What the instance is needed for.
         options: Sizes and times.
+
+    Attributes:
+        verbs: What the instance offers.
+        instances: All that have answered at the start, with what has become of the one in use.
     """
 
     def __init__(self, bus: Bus, store_topic: str, key: str, options: EngineOptions) -> None:
@@ -77,7 +74,10 @@ class Pin:
         self._seeker: Seeker | None = None
         self._leaving: set[str] = set()
         self._losses = 0
+        self._rounds = 0
+        self._interrupted = False
         self.verbs: frozenset[str] = frozenset()
+        self.instances: tuple[Instance, ...] = ()
 
     @property
     def instance(self) -> Instance:
@@ -113,19 +113,32 @@ class Pin:
         if self._instance is not None:
             return False
         if not self._bus.connected:
-            raise NotConnectedError("the DXL client is not connected to the fabric")
+            raise NotConnectedError(
+                "the DXL client is not connected to the fabric: connect it first"
+            )
         begin = self._bus.now()
-        seeker = Seeker(self._bus, self._new_search(begin))
+        self._rounds = 0
         try:
-            while (instance := seeker.search.outcome(self._bus.now())) is None:
+            while (instance := self._outcome(self._bus.now())) is None:
                 check()
-                self._check_start(seeker.search, begin)
+                self._check_start(begin)
                 now = self._bus.now()
-                seeker.ask(now)
-                for reply in self._bus.wait(min(now + LONGEST_ROUND, seeker.search.due())):
-                    seeker.hear(reply, self._bus.now())
+                self.seek(now)
+                for reply in self._bus.wait(min(now + LONGEST_ROUND, self.due())):
+                    self.hear(reply, self._bus.now())
+            self._use(instance)
+            if self._seeker is not None:
+                self.instances = self._seeker.search.alive
         finally:
-            seeker.close()
+            self.stop()
+        return True
+
+    def change(self, instance: Instance) -> bool:
+        """Use another instance from now on; returns whether it is another one."""
+        if not self.lost and instance.service_id == self.instance.service_id:
+            return False
+        self._end_search()
+        self._losses = 0
         self._use(instance)
         return True
 
@@ -146,6 +159,7 @@ class Pin:
         logger.info("looking for the service on topic %s: %s", self._store_topic, reason)
         self._loss = _Loss(reason, silence)
         self._losses += 1
+        self._rounds = 0
         return True
 
     def leaves(self) -> None:
@@ -162,14 +176,24 @@ class Pin:
         self._losses = 0
 
     def seek(self, now: float) -> None:
-        """Go on looking for it."""
+        """Go on looking for an instance.
+
+        The search ends with the connection, since whatever was asked is lost with it. The next one
+        begins at once when there is a connection again.
+        """
         if not self._bus.connected:
-            self.stop()
+            self._interrupt()
             return
         if self._seeker is None:
             # What was found and lost again at once is not asked at once once more.
-            self._seeker = Seeker(self._bus, self._new_search(now + delay(self._losses - 1)))
-        self._seeker.ask(now)
+            pause = 0.0 if self._interrupted else delay(self._losses - 1)
+            self._interrupted = False
+            self._seeker = Seeker(self._bus, self._new_search(now + pause))
+        try:
+            self._seeker.ask(now)
+        except NotConnectedError as error:
+            logger.debug("could not ask for the service: %s", error)
+            self._interrupt()
 
     def hear(self, reply: Reply, now: float) -> bool:
         """Take a reply that belongs to the search; returns whether it does."""
@@ -181,12 +205,15 @@ class Pin:
 
     def found(self, now: float) -> Found | None:
         """Use what was found; returns what that is, or ``None`` as long as it is lost."""
-        instance = self._seeker.search.outcome(now) if self._seeker else None
+        instance = self._outcome(now)
         if instance is None or self._loss is None:
             return None
         logger.info("the service on topic %s is %s", self._store_topic, brief(instance.service_id))
         same = instance.service_id == self.instance.service_id
         silence = self._loss.silence
+        gone = (self.instance.service_id, instance.service_id)
+        others = [each for each in self.instances if each.service_id not in gone]
+        self.instances = (*others, instance)
         self._end_search()
         self._use(instance)
         if not same:
@@ -196,6 +223,7 @@ class Pin:
     def stop(self) -> None:
         """Stop looking; :meth:`seek` begins again."""
         if self._seeker is not None:
+            self._rounds += self._seeker.search.rounds
             self._seeker.close()
             self._seeker = None
 
@@ -207,14 +235,14 @@ class Pin:
         """
         if not self._bus.connected:
             return NotConnectedError(
-                f"the connection to the fabric was lost and has not come back for {waited}"
+                f"the connection to the fabric was lost and has not come back for {waited}: is the "
+                "broker running, and the network up? Try again when they are"
             )
         reason = self._loss.reason if self._loss else "no answer"
-        rounds = self._seeker.search.rounds if self._seeker else 0
         return NoAnswerError(
             f"the service on topic {self._store_topic} was lost ({reason}) and not found again "
-            f"within {waited}, though the fabric was asked for it {rounds} times: is it running "
-            "and connected?"
+            f"within {waited}, though the fabric was asked for it {self._times}: is it running "
+            "and connected? Try again when it is"
         )
 
     def _use(self, instance: Instance) -> None:
@@ -235,29 +263,44 @@ class Pin:
             failover_after=self._options.failover_after,
         )
 
-    def _check_start(self, search: Search, begin: float) -> None:
-        refusal = search.refusal
-        if search.nobody:
+    def _interrupt(self) -> None:
+        self.stop()
+        self._interrupted = True
+
+    def _outcome(self, now: float) -> Instance | None:
+        return self._seeker.search.outcome(now) if self._seeker else None
+
+    @property
+    def _times(self) -> str:
+        """How often the fabric was asked since the instance was lost, or at the start."""
+        rounds = self._rounds + (self._seeker.search.rounds if self._seeker else 0)
+        return "once" if rounds == 1 else f"{rounds} times"
+
+    def _of_the_topic(self, refusal: RefusedError) -> RefusedError:
+        """Return the error of an instance so that it says what was asked."""
+        text = f"the service on topic {self._store_topic} cannot be used: {refusal}"
+        return RefusedError(refusal.code, text, refusal.retry_after)
+
+    def _check_start(self, begin: float) -> None:
+        search = self._seeker.search if self._seeker else None
+        if search is not None and search.nobody:
+            refusal = search.refusal
             if refusal is not None and not refusal.means(ErrorCode.NO_SERVICE, ErrorCode.CLOSING):
-                raise refusal
+                raise self._of_the_topic(refusal)
             raise RefusedError(
                 ErrorCode.NO_SERVICE,
-                f"nobody takes files by version 2 on topic {self._store_topic}: is the service "
-                "running and connected, and new enough?",
+                f"nobody serves files by version 2 on topic {self._store_topic}: is the service "
+                "running and connected to this fabric, new enough, and set to this topic?",
             )
         if self._bus.now() - begin < self._options.connect_timeout:
             return
         waited = f"within {self._options.connect_timeout:g} seconds"
         if not self._bus.connected:
-            raise NotConnectedError(f"the connection to the fabric did not come back {waited}")
+            raise NotConnectedError(
+                f"the connection to the fabric was lost and did not come back {waited}: is the "
+                "broker running, and the network up?"
+            )
         raise NoAnswerError(
             f"no service on topic {self._store_topic} answered {waited}, though the fabric was "
-            f"asked for it {search.rounds} times"
+            f"asked for it {self._times}: is it overloaded, or does it hang? Its log may tell"
         )
-
-
-def delay(attempts: int) -> float:
-    """Return the seconds to wait after some attempts in vain; none after none."""
-    if attempts <= 0:
-        return 0.0
-    return min(FIRST_DELAY * 2.0 ** min(attempts - 1, _MOST_DOUBLINGS), LONGEST_DELAY)

@@ -165,6 +165,11 @@ class Search:
         return None
 
     @property
+    def alive(self) -> tuple[Instance, ...]:
+        """The instances that have answered, in the order of their ids."""
+        return tuple(instance for _, (_, instance) in sorted(self._alive.items()))
+
+    @property
     def nobody(self) -> bool:
         """Whether it is sure that there is no instance at this moment."""
         if not (self._over and self.rounds) or self._alive or self._silent:

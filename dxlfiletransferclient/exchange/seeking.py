@@ -1,12 +1,7 @@
 """Carries the questions of a search over a bus, and their answers back."""
 
-import logging
-
-from dxlfiletransferclient.errors import NotConnectedError
 from dxlfiletransferclient.exchange.bus import Bus, Reply
 from dxlfiletransferclient.exchange.recovery import Question, Search
-
-logger = logging.getLogger(__name__)
 
 
 class Seeker:
@@ -23,16 +18,13 @@ class Seeker:
         self._questions: dict[int, Question] = {}
 
     def ask(self, now: float) -> None:
-        """Ask what there is to ask now."""
+        """Ask what there is to ask now.
+
+        Raises:
+            NotConnectedError: There is no connection (any more).
+        """
         for question in self.search.questions(now):
-            try:
-                token = self._bus.ask(
-                    question.topic, question.parcel, service_id=question.service_id
-                )
-            except NotConnectedError as error:
-                # It counts as not answered; that there is no connection, everybody sees.
-                logger.debug("could not ask for the service: %s", error)
-                return
+            token = self._bus.ask(question.topic, question.parcel, service_id=question.service_id)
             self._questions[token] = question
         self._forget(before=self.search.oldest_round)
 

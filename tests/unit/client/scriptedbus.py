@@ -113,6 +113,14 @@ class ScriptedBus(Bus):
         """Do something when so many seconds of virtual time have passed."""
         self._schedule(self.time + seconds, action)
 
+    def sleep(self, seconds: float) -> None:
+        """Let time pass as whoever does something else does; replies wait."""
+        until = self.time + seconds
+        while self._events and self._events[0][0] <= until:
+            self.time = max(self.time, self._events[0][0])
+            self._run_events()
+        self.time = until
+
     def cut(self, seconds: float) -> None:
         """Lose the connection now, for a while."""
         self.online = False

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from dxlfiletransferclient.protocol.messages import (
     RemoveRequest,
     StatusRequest,
 )
+from dxlfiletransferclient.protocol.parcels import Parcel
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
 from dxlfiletransferclient.protocol.verbs import Verb
 from tests.unit.client.scriptedbus import (
@@ -179,3 +181,58 @@ def test_an_engine_goes_on_after_a_failure(bus: ScriptedBus) -> None:
 def test_options_are_checked(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         EngineOptions(**options)
+
+
+@dataclass(kw_only=True)
+class Blocking(Upload):
+    """A job whose source lets it wait for long, as a pipe may."""
+
+    bus: ScriptedBus
+    where: str
+
+    def _block(self, where: str) -> None:
+        if where == self.where:
+            self.bus.sleep(200.0)
+
+    def next(self, room: int, now: float) -> Ask | None:
+        assert now == self.bus.time
+        ask = super().next(room, now)
+        if ask is not None:
+            self._block("next")
+        return ask
+
+    def parcel(self, number: int) -> Parcel:
+        self._block("parcel")
+        return super().parcel(number)
+
+    def answered(self, ask: Ask, answer: Parcel, now: float) -> None:
+        super().answered(ask, answer, now)
+        self._block("answered")
+
+
+@pytest.mark.parametrize("where", ["next", "parcel", "answered", "round"])
+@pytest.mark.parametrize("cost", [1000, 10_000])
+def test_the_time_that_others_take_is_no_silence_of_the_service(
+    bus: ScriptedBus, where: str, cost: int
+) -> None:
+    """Neither patience nor time-outs run while a source of content or the caller takes long."""
+    job = Blocking(5, cost, bus=bus, where=where)
+    engine = Engine(bus, options=EngineOptions(patience=100.0))
+    rounds = itertools.count()
+
+    def each_round() -> None:
+        if where == "round" and next(rounds) % 3 == 0:
+            bus.sleep(200.0)
+
+    engine.run([job], each_round=each_round)
+    assert job.complete
+    assert bus.verbs().count("segment") == 5
+    assert bus.verbs().count("hello") == 1
+
+
+def test_the_silence_of_the_service_counts_all_the_same(bus: ScriptedBus) -> None:
+    bus.instances["{one}"].answer = never
+    job = Blocking(3, bus=bus, where="parcel")
+    with pytest.raises(NoAnswerError, match="100 seconds"):
+        Engine(bus, options=EngineOptions(patience=100.0)).run([job])
+    assert bus.waits < 5000

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dxlfiletransferclient.errors import FileTransferError, NoAnswerError, NotConnectedError
-from dxlfiletransferclient.exchange.engine import MOST_SILENCES, Engine, EngineOptions
+from dxlfiletransferclient.exchange.engine import Engine, EngineOptions
+from dxlfiletransferclient.exchange.patience import MOST_SILENCES
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
 from dxlfiletransferclient.protocol.verbs import Verb, topic_of
 from tests.unit.client.scriptedbus import (
@@ -74,6 +75,66 @@ def test_a_connection_lost_at_the_start_may_come_back(bus: ScriptedBus) -> None:
     bus.at(0.001, lambda: bus.cut(500.0))
     with pytest.raises(NotConnectedError):
         Engine(bus).connect()
+
+
+@pytest.mark.parametrize("cut_at", [0.0, 0.001, 0.011])
+def test_a_connection_that_comes_back_at_the_start_is_used_at_once(
+    bus: ScriptedBus, cut_at: float
+) -> None:
+    bus.at(cut_at, lambda: bus.cut(5.6))
+    Engine(bus).connect()
+    assert bus.time < 1005.6 + cut_at + 0.1
+    during = [asked for asked in bus.asked if 1000 + cut_at < asked.at < 1005.6 + cut_at]
+    assert during == []
+
+
+def test_what_was_lost_with_the_connection_does_not_count_as_silence(bus: ScriptedBus) -> None:
+    """After a long cut, as many lost messages may follow as without one."""
+    bus.at(0.001, lambda: bus.cut(18.0))
+    bus.lose = lambda asked: asked.verb == "hello" and bus.verbs().count("hello") <= 3
+    Engine(bus, options=EngineOptions(connect_timeout=30.0)).connect()
+    assert bus.time < 1028
+    assert len(bus.asks_of(Verb.HELLO)) == 4
+
+
+def test_who_is_chosen_does_not_depend_on_a_connection_lost_meanwhile(bus: ScriptedBus) -> None:
+    bus.serve("{far}", "elsewhere")
+    usual = {key: store_for(bus, key) for key in map(str, range(6))}
+    assert len(set(usual.values())) == 2
+    for key, store in usual.items():
+        bus.at(0.016, lambda: bus.cut(6.0))  # between the answers to the two hellos
+        bus.extra_delay = lambda asked: 0.01 if asked.service_id == "{far}" else 0.0
+        assert store_for(bus, key) == store
+
+
+def store_for(bus: ScriptedBus, key: str) -> str:
+    return Engine(bus, key=key).connect().store_id
+
+
+def test_a_connection_that_comes_back_in_a_search_is_used_at_once(bus: ScriptedBus) -> None:
+    engine = Engine(bus)
+    engine.connect()
+    service = bus.instances.pop("{one}")
+    bus.at(5.0, lambda: bus.cut(3.0))
+    bus.at(7.9, lambda: bus.instances.update({"{two}": service}))
+    job = Upload(1)
+    engine.run([job])
+    assert job.complete
+    assert bus.time < 1008.1
+
+
+def test_a_connection_that_is_lost_again_and_again_is_used_at_once(bus: ScriptedBus) -> None:
+    engine = Engine(bus)
+    engine.connect()
+    bus.instances["{one}"].answer = never
+    for number in range(6):
+        bus.at(0.1 + 2.0 * number, lambda: bus.cut(1.0))
+    with pytest.raises(NoAnswerError):
+        engine.run([Upload(1)])
+    hellos = [asked.at for asked in bus.asks_of(Verb.HELLO)]
+    for number in range(6):
+        back = 1001.1 + 2.0 * number
+        assert any(back <= at < back + 0.1 for at in hellos)
 
 
 def test_connecting_again_asks_nothing(bus: ScriptedBus) -> None:
@@ -279,3 +340,43 @@ def test_every_job_is_done_whatever_happens(seed: int, probability: float) -> No
     engine.run(jobs)
     assert all(job.complete for job in jobs)
     assert bus.outstanding == set()
+
+
+def test_all_instances_are_known_and_another_one_can_be_used(bus: ScriptedBus) -> None:
+    bus.serve("{far}", "elsewhere", window=5000)
+    engine = Engine(bus)
+    engine.connect()
+    known = {each.service_id: each for each in engine.instances}
+    assert sorted(known) == ["{far}", "{one}"]
+    asked = len(bus.asked)
+    for service_id in ("{far}", "{one}", "{far}"):
+        engine.pin(known[service_id])
+        assert (engine.service_id, engine.hello) == (service_id, known[service_id].hello)
+        job = Upload(3)
+        engine.run([job])
+        assert job.complete
+        assert {each.service_id for each in bus.asked[-3:]} == {service_id}
+    assert len(bus.asked) == asked + 9
+    assert engine.window <= 5000
+
+
+def test_no_other_instance_can_be_used_while_jobs_are_under_way(bus: ScriptedBus) -> None:
+    bus.serve("{far}", "elsewhere")
+    engine = Engine(bus)
+    engine.connect()
+    with pytest.raises(RuntimeError, match="under way"):
+        engine.run([Upload(1)], each_round=lambda: engine.pin(engine.instances[0]))
+
+
+def test_an_instance_that_is_gone_when_it_is_to_be_used_is_looked_for(bus: ScriptedBus) -> None:
+    bus.serve("{far}", "elsewhere")
+    engine = Engine(bus)
+    engine.connect()
+    (far,) = (each for each in engine.instances if each.service_id == "{far}")
+    restart(bus, old="{far}", new="{further}", store="elsewhere")
+    engine.pin(far)
+    job = Upload(1)
+    engine.run([job])
+    assert job.complete
+    assert engine.service_id == "{further}"
+    assert sorted(each.service_id for each in engine.instances) == ["{further}", "{one}"]

@@ -1,6 +1,11 @@
 """Pending requests: when they are sent again, whose answers count, what is forgotten."""
 
 import math
+import sys
+from collections.abc import Callable
+from functools import partial
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -212,3 +217,51 @@ def test_a_restart_sends_everything_again(desk: Desk) -> None:
     assert desk.asks.window.in_flight == 3000
     assert desk.answer(1, 1.1)  # it was only slow
     assert desk.asks.window.in_flight == 2000
+
+
+def steps_of(action: Callable[[], object]) -> int:
+    """Count the instructions of the interpreter that something takes."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, _arg: Any) -> Callable[..., Any]:
+        nonlocal count
+        frame.f_trace_opcodes = True
+        count += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        action()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def steps_of_rounds(outstanding: int, waiting: int) -> int:
+    """Count what rounds take that answer one request and send another, with others around."""
+    desk = Desk()
+    most = 1000 * outstanding
+    desk.asks.window.fits = lambda cost: desk.asks.window.in_flight + cost <= most  # type: ignore[method-assign]
+    for _ in range(outstanding + waiting):
+        desk.add()
+    assert len(desk.send(0.0)) == outstanding
+
+    def turn(token: int) -> None:
+        now = token / 1000
+        assert desk.asks.expire(now) == 0
+        assert desk.answer(token, now)
+        desk.add(owner=f"owner {token}")
+        assert desk.asks.room >= 0
+        assert len(desk.send(now)) == 1
+        assert now < desk.asks.due(now) < math.inf
+        desk.asks.drop("nobody")
+
+    turn(1)  # after which all the others wait for their turn
+    return sum(steps_of(partial(turn, token)) for token in range(2, 100))
+
+
+def test_a_round_takes_no_more_steps_where_more_is_outstanding_or_waits() -> None:
+    few = steps_of_rounds(100, 1)
+    assert steps_of_rounds(400, 1) < few * 1.1
+    assert steps_of_rounds(100, 300) < few * 1.1

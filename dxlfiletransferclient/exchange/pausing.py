@@ -1,0 +1,50 @@
+"""How long to wait before something is tried again. No input or output."""
+
+from typing import Final
+
+from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
+
+FIRST_DELAY: Final = 0.25
+"""Seconds before something that failed for the time being is tried again; doubles each time."""
+
+LONGEST_DELAY: Final = 4.0
+"""Seconds that such a delay lasts at most."""
+
+LONGEST_RETRY_AFTER: Final = 30.0
+"""Seconds that a service may ask to wait; more would look as if nothing went on."""
+
+_OVERLOADED: Final = 0x80000002
+"""Code with which a broker says that it cannot take a request at the moment."""
+
+_MOST_DOUBLINGS: Final = 10
+
+
+def delay(attempts: int) -> float:
+    """Return the seconds to wait after some attempts in vain; none after none.
+
+    Example:
+        >>> [delay(attempts) for attempts in range(4)]
+        [0.0, 0.25, 0.5, 1.0]
+    """
+    if attempts <= 0:
+        return 0.0
+    return min(FIRST_DELAY * 2.0 ** min(attempts - 1, _MOST_DOUBLINGS), LONGEST_DELAY)
+
+
+def delay_after(error: RefusedError, setbacks: int) -> float:
+    """Return the seconds to wait after an error that may pass.
+
+    Args:
+        error: The error; the service may have said in it how long to wait.
+        setbacks: How often in a row the same request had such an error before.
+    """
+    if error.retry_after is not None:
+        return min(error.retry_after, LONGEST_RETRY_AFTER)
+    if error.means(ErrorCode.CORRUPT):
+        return delay(setbacks)  # none at first: damage is an accident, as a rule
+    return delay(setbacks + 1)
+
+
+def is_busy(error: RefusedError) -> bool:
+    """Whether an error asks for less traffic; from the service, or from a broker."""
+    return error.means(ErrorCode.BUSY) or error.code == _OVERLOADED
