@@ -124,7 +124,7 @@ def cut(
         BlockingIOError: If the source is in non-blocking mode and has no data at the moment.
         TypeError: If the source reads something other than bytes or text.
     """
-    feed = _Feed(read, source)
+    feed = Feed(read, source)
     digest = hashlib.sha256()
     sent = 0
     for number in itertools.count(1):
@@ -136,15 +136,28 @@ def cut(
             last = not payload or number == total_segments
         else:
             last = sent == stream_size
-            _check_extent(feed, source, sent, stream_size, short=len(payload) < wanted, last=last)
+            check_extent(feed, source, sent, stream_size, short=len(payload) < wanted, last=last)
         yield Segment(number, payload, sent, digest.hexdigest() if last else None)
         if last:
             return
 
 
-def _check_extent(
-    feed: "_Feed", source: str, sent: int, declared: int, *, short: bool, last: bool
+def check_extent(
+    feed: "Feed", source: str, sent: int, declared: int, *, short: bool, last: bool
 ) -> None:
+    """Check that a source has as many bytes as declared.
+
+    Args:
+        feed: Where the bytes were taken from.
+        source: What it is called in messages.
+        sent: Bytes taken so far.
+        declared: Bytes that there should be.
+        short: Whether the last take gave fewer bytes than it was asked for.
+        last: Whether all declared bytes were taken.
+
+    Raises:
+        SourceChangedError: If there are fewer or, as far as it shows, more.
+    """
     if short:
         msg = f"{source} ended after {sent} bytes, before its declared size of {declared} bytes"
         raise SourceChangedError(msg)
@@ -157,8 +170,13 @@ def _check_extent(
         raise SourceChangedError(msg)
 
 
-class _Feed:
-    """Hands out exact numbers of bytes from a source that reads whatever it likes."""
+class Feed:
+    """Hands out exact numbers of bytes from a source that reads whatever it likes.
+
+    Args:
+        read: Reads up to so many bytes or characters; text is taken as UTF-8.
+        source: What the source is called in messages.
+    """
 
     def __init__(self, read: Read, source: str) -> None:
         self._read = read
@@ -172,7 +190,12 @@ class _Feed:
         return len(self._left)
 
     def take(self, count: int) -> bytes:
-        """Return ``count`` bytes, or fewer if the source ends."""
+        """Return ``count`` bytes, or fewer if the source ends.
+
+        Raises:
+            BlockingIOError: If the source is in non-blocking mode and has no data at the moment.
+            TypeError: If the source reads something other than bytes or text.
+        """
         pieces, missing = [self._left], count - len(self._left)
         while missing > 0 and not self._ended:
             piece = self._read_bytes(missing)

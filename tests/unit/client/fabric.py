@@ -7,10 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import psutil
+from dxlclient.callbacks import ResponseCallback
 from dxlclient.message import ErrorResponse, Message, Request, Response
 
 from dxlfiletransferclient import FileStoreManager, FileTransferClient
 from dxlfiletransferclient.constants import DEFAULT_STORE_TOPIC
+from dxlfiletransferclient.protocol.coding import encode_refusal
+from dxlfiletransferclient.protocol.desk import Desk
+from dxlfiletransferclient.protocol.parcels import Parcel
+from dxlfiletransferclient.protocol.refusals import RefusedError
+from dxlfiletransferclient.protocol.verbs import Verb
 from dxlfiletransferclient.storage.working import LOCK_NAME
 
 if TYPE_CHECKING:
@@ -21,11 +27,29 @@ SERVICE_ID = "{5f0c1f0a-2f9e-4d3f-8a44-0b1c7a0e8a11}"
 Answer = Callable[[Request], Response]
 
 
-class FakeDxlClient:
-    """Takes requests as a DXL client does, packed and unpacked once, and keeps them."""
+NOBODY = -2147483647
+"""What a broker answers, as the DXL client shows it, if nobody serves a topic."""
 
-    def __init__(self, answer: Answer) -> None:
+
+class FakeDxlClient:
+    """Takes requests as a DXL client does, packed and unpacked once, and keeps them.
+
+    Requests that are waited for are those of version 1; the others are those of version 2, which
+    come back with an error if nobody on this fabric speaks it.
+
+    Attributes:
+        answer: Answers version 1.
+        desk: Answers version 2, if anybody does.
+        requests: What was asked by version 1.
+        timeouts: How long that was to be waited for.
+        asked: Topics of what was asked by version 2.
+    """
+
+    def __init__(self, answer: Answer, desk: Desk | None = None) -> None:
         self.connected = True
+        self.desk = desk
+        self.asked: list[str] = []
+        self._listeners: list[ResponseCallback] = []
         self.requests: list[Request] = []
         self.timeouts: list[float] = []
         self.answer = answer
@@ -37,6 +61,36 @@ class FakeDxlClient:
         self.requests.append(arrived)
         self.timeouts.append(timeout)
         return self.answer(arrived)
+
+    def add_response_callback(self, _topic: str | None, callback: ResponseCallback) -> None:
+        self._listeners.append(callback)
+
+    def remove_response_callback(self, _topic: str | None, callback: ResponseCallback) -> None:
+        self._listeners.remove(callback)
+
+    def async_request(self, request: Request) -> None:
+        self.asked.append(request.destination_topic)
+        response = self._answer_of_desk(request)
+        for listener in list(self._listeners):
+            listener.on_response(response)
+
+    def _answer_of_desk(self, request: Request) -> Response:
+        _, _, ending = request.destination_topic.rpartition("/v2/")
+        if self.desk is None or ending not in set(Verb):
+            return ErrorResponse(request, NOBODY, "unable to locate service")
+        arrived = Message._from_bytes(request._to_bytes())
+        assert isinstance(arrived, Request)
+        arrived.service_id = SERVICE_ID
+        parcel = Parcel(arrived.other_fields, cast("bytes", arrived.payload))
+        response = Response(arrived)
+        try:
+            answer = self.desk.answer(Verb(ending), parcel)
+        except RefusedError as error:
+            response = ErrorResponse(arrived, error.code, error.message)
+            answer = encode_refusal(error)
+        response.payload = bytes(answer.payload)
+        response.other_fields = dict(answer.fields)
+        return response
 
     @property
     def fields(self) -> list[dict[str, str]]:
