@@ -2,7 +2,6 @@
 
 import logging
 import os
-import threading
 import warnings
 from configparser import ConfigParser
 from pathlib import Path
@@ -12,41 +11,28 @@ from dxlclient.client import DxlClient
 from dxlclient.exceptions import DxlException
 from dxlclient.service import ServiceRegistrationInfo
 
-from dxlfabric.client import FabricClient
 from dxlfabric.configuration import load_configuration
 from dxlfabric.errors import ConfigurationError, ConnectError
 from dxlfiletransferclient.constants import SERVICE_TYPE
 from dxlfiletransferclient.errors import WorkingDirectoryInUseError
+from dxlfiletransferclient.protocol.desk import Desk
 from dxlfiletransferclient.store import FileStoreManager
 from dxlfiletransferservice.configdirectory import (
     SETTINGS_FILE,
     require_complete,
     require_filled_in,
 )
+from dxlfiletransferservice.inifile import read_parser
+from dxlfiletransferservice.maintenance import MaintenanceThread
 from dxlfiletransferservice.requesthandlers import SegmentRequestCallback
-from dxlfiletransferservice.settings import (
-    ServiceSettings,
-    parse_settings,
-    read_parser,
-    read_settings,
-)
+from dxlfiletransferservice.serviceclient import ServiceClient
+from dxlfiletransferservice.settings import ServiceSettings, parse_settings, read_settings
+from dxlfiletransferservice.verbhandlers import verb_callbacks
 
 with warnings.catch_warnings():
     # It imports pkg_resources, which warns each time that its end is near.
     warnings.simplefilter("ignore")
     from dxlbootstrap.app import Application
-
-EXPIRY_INTERVAL: Final = 60.0
-"""Seconds between two looks for unfinished files that nobody goes on with.
-
-A look lists the working directory once. A file may outlive its lifetime by this much.
-"""
-
-SHORTEST_EXPIRY_INTERVAL: Final = 1.0
-"""Seconds between two looks when the lifetime itself is shorter than `EXPIRY_INTERVAL`."""
-
-STOP_TIMEOUT: Final = 5.0
-"""Seconds that the end of the service waits for one of its own threads."""
 
 _LOCK_WAIT: Final = 0.1  # seconds between two looks whether a start that has to end is connecting
 
@@ -54,7 +40,7 @@ _logger = logging.getLogger(__name__)
 
 
 class FileTransferService(Application):
-    """Stores the files that version 1 clients send over the fabric.
+    """Keeps the files of clients of the fabric, of version 1 and of version 2.
 
     `run` reads the configuration directory, connects, registers and returns; segments are then
     stored on the threads of the incoming message pool until `destroy`. As a context manager it
@@ -78,7 +64,7 @@ class FileTransferService(Application):
     def __init__(self, config_dir: str | os.PathLike[str]) -> None:
         self._settings: ServiceSettings | None = None
         self._store: FileStoreManager | None = None
-        self._expiry: _ExpiryThread | None = None
+        self._maintenance: MaintenanceThread | None = None
         super().__init__(os.fspath(config_dir), SETTINGS_FILE)
 
     def __del__(self) -> None:
@@ -151,9 +137,9 @@ class FileTransferService(Application):
             self._lock.release()
 
     def _end(self) -> None:
-        if self._expiry is not None:
-            self._expiry.stop()
-            self._expiry = None
+        if self._maintenance is not None:
+            self._maintenance.stop()
+            self._maintenance = None
         try:
             super().destroy()
         finally:
@@ -178,27 +164,31 @@ class FileTransferService(Application):
         self._callbacks_thread_count = settings.callbacks.thread_count
 
     def on_register_services(self) -> None:
-        """Register the service with the store topic.
+        """Register the service with its topics: one for version 1, one for each verb of version 2.
 
         Raises:
             ConnectError: The broker does not confirm the registration.
         """
-        if self._settings is None or self._store is None or self._dxl_client is None:
+        client, settings = self._dxl_client, self._settings
+        if settings is None or self._store is None or not isinstance(client, ServiceClient):
             raise RuntimeError("services are registered by run(), once it has connected")
-        service = ServiceRegistrationInfo(self._dxl_client, SERVICE_TYPE)
-        callback = SegmentRequestCallback(self._dxl_client, self._store)
-        # On the incoming pool, whose threads are not the network thread: one queue, not two.
-        self.add_request_callback(
-            service, self._settings.store_topic, callback, separate_thread=False
+        service = ServiceRegistrationInfo(client, SERVICE_TYPE)
+        desk = Desk(self._store.files, settings.access.verbs)
+        callbacks = verb_callbacks(
+            client, desk, settings.store_topic, crowded=lambda: client.crowded
         )
+        callbacks[settings.store_topic] = SegmentRequestCallback(client, self._store)
+        for topic, callback in callbacks.items():
+            # On the incoming pool, whose threads are not the network thread: one queue, not two.
+            self.add_request_callback(service, topic, callback, separate_thread=False)
         try:
             self.register_service(service)
         except DxlException as error:
             raise ConnectError(
-                f"the broker did not confirm the registration of {self._settings.store_topic} "
+                f"the broker did not confirm the registration of {settings.store_topic} "
                 f"within {self.DXL_SERVICE_REGISTRATION_TIMEOUT} seconds: {error}"
             ) from error
-        _logger.info("Registered %s as service %s", self._settings.store_topic, service.service_id)
+        _logger.info("Registered %s as service %s", settings.store_topic, service.service_id)
 
     @property
     def _client_config_path(self) -> Path:
@@ -219,7 +209,7 @@ class FileTransferService(Application):
         config.incoming_message_queue_size = self._incoming_queue_size
         config.incoming_message_thread_pool_size = self._incoming_thread_count
         self._open_store()
-        self._dxl_client = FabricClient(config)
+        self._dxl_client = ServiceClient(config)
         _logger.info("Connecting to the fabric")
         self._dxl_client.connect()
         self.on_register_event_handlers()
@@ -229,46 +219,26 @@ class FileTransferService(Application):
     def _open_store(self) -> None:
         if self._settings is None:
             raise RuntimeError("on_load_configuration was overridden without calling it")
-        storage_dir, working_dir = self._settings.storage_dir, self._settings.working_dir
-        lifetime = self._settings.partial_file_lifetime
+        settings = self._settings
         try:
-            self._store = FileStoreManager(storage_dir, working_dir, partial_lifetime=lifetime)
+            self._store = FileStoreManager(
+                settings.storage_dir,
+                settings.working_dir,
+                partial_lifetime=settings.partial_file_lifetime,
+                options=settings.store_options,
+            )
         except (ValueError, WorkingDirectoryInUseError) as error:
             raise ConfigurationError(f"{self._app_config_path}: [General] {error}") from error
         except OSError as error:
             raise ConfigurationError(
                 f"{self._app_config_path}: [General] storageDir or workingDir cannot be used: "
-                f"{error.filename or storage_dir}: {error.strerror or error}"
+                f"{error.filename or settings.storage_dir}: {error.strerror or error}"
             ) from error
-        interval = max(SHORTEST_EXPIRY_INTERVAL, min(EXPIRY_INTERVAL, lifetime))
-        self._expiry = _ExpiryThread(self._store, interval)
-        self._expiry.start()
+        self._maintenance = MaintenanceThread(self._store.files, settings.partial_file_lifetime)
+        self._maintenance.start()
 
     def _unregister_services(self) -> None:
-        """Leave it to the client, which unregisters within bounds when it is destroyed.
-
-        The inherited method waits for a minute, and raises without a connection.
-        """
-
-
-class _ExpiryThread(threading.Thread):
-    """Removes abandoned unfinished files from a store, time after time."""
-
-    def __init__(self, store: FileStoreManager, interval: float) -> None:
-        super().__init__(name="file-transfer-expiry", daemon=True)
-        self._store = store
-        self._interval = interval
-        self._stopped = threading.Event()
-
-    def run(self) -> None:
-        """Expire after each interval, not at the start, until `stop`."""
-        while not self._stopped.wait(self._interval):
-            try:
-                self._store.expire()
-            except Exception:
-                _logger.exception("Cannot remove abandoned files; tried again later")
-
-    def stop(self) -> None:
-        """End the thread, after the round that it is in."""
-        self._stopped.set()
-        self.join(STOP_TIMEOUT)
+        # The inherited method waits for a minute, and raises without a connection.
+        if isinstance(self._dxl_client, ServiceClient):
+            for service in self._services:
+                self._dxl_client.retire(service.service_id)

@@ -12,10 +12,10 @@ from dxlclient.message import ErrorResponse, Message, Request, Response
 from dxlfiletransferclient.errors import FileTransferError
 from dxlfiletransferclient.storage.expiry import DEFAULT_LIFETIME
 from dxlfiletransferclient.store import FileStoreManager, FileStoreSegmentResult
+from dxlfiletransferservice.boundedlog import BoundedLog
+from dxlfiletransferservice.publictext import printable
 
 _ERROR_CODE: Final = 0  # the only code that version 1 of the wire knows
-_MAX_ERROR_TEXT: Final = 300
-"""Characters of an error answer: enough for a sentence and a name, too few to amplify a request."""
 
 _logger = logging.getLogger(__name__)
 
@@ -38,12 +38,16 @@ class SegmentRequestCallback(RequestCallback):
     Args:
         dxl_client: The connected client through which answers are sent.
         store: The store, which stays open when the callback is no longer used.
+        log: Where refusals are noted; several callbacks may share one.
     """
 
-    def __init__(self, dxl_client: DxlClient, store: SegmentStore) -> None:
+    def __init__(
+        self, dxl_client: DxlClient, store: SegmentStore, *, log: BoundedLog | None = None
+    ) -> None:
         super().__init__()
         self._dxl_client = dxl_client
         self._store = store
+        self._log = log or BoundedLog(_logger)
 
     def on_request(self, request: Request) -> None:
         """Store the segment of a request and answer it.
@@ -60,25 +64,32 @@ class SegmentRequestCallback(RequestCallback):
             response = Response(request)
             MessageUtils.dict_to_json_payload(response, result.to_dict())
         except ValueError as error:
-            text = _printable(str(error))
-            _logger.warning("Refused a segment of client %s: %s", request.source_client_id, text)
+            text = printable(str(error))
+            self._note(logging.WARNING, "Refused a segment of client %s: %s", request, text)
             response = ErrorResponse(request, _ERROR_CODE, text)
         except FileTransferError as error:
             # The store logs the traceback of what the system refused, and its text has no paths.
-            text = _printable(str(error))
-            _logger.error("Lost a segment of client %s: %s", request.source_client_id, text)
+            text = printable(str(error))
+            self._note(logging.ERROR, "Lost a segment of client %s: %s", request, text)
             response = ErrorResponse(request, _ERROR_CODE, text)
-        except Exception as error:
-            _logger.exception("Lost a segment of client %s", request.source_client_id)
-            response = ErrorResponse(request, _ERROR_CODE, _public_reason(error))
+        except Exception as error:  # noqa: BLE001 - it is logged, and the next request is served
+            text = _public_reason(error)
+            self._note(logging.ERROR, "Lost a segment of client %s: %s", request, text, error)
+            response = ErrorResponse(request, _ERROR_CODE, text)
         self._send(response)
+
+    def _note(
+        self, level: int, text: str, request: Request, reason: str, error: Exception | None = None
+    ) -> None:
+        self._log.write(level, text, printable(request.source_client_id), reason, error=error)
 
     def _send(self, response: Response) -> None:
         try:
             self._dxl_client.send_response(response)
-        except Exception:
-            # The sender runs into its time-out and may ask again; others must be served on.
-            _logger.exception("Cannot send the answer to request %s", response.request_message_id)
+        except Exception as error:  # noqa: BLE001 - it is logged, and others are served on
+            # The sender runs into its time-out and may ask again.
+            text = "Cannot send the answer to request %s"
+            self._log.write(logging.ERROR, text, response.request_message_id, error=error)
 
 
 class FileStoreRequestCallback(SegmentRequestCallback):
@@ -131,9 +142,3 @@ def _public_reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"cannot store: {error.strerror or type(error).__name__}"
     return f"internal error of the service: {type(error).__name__}"
-
-
-def _printable(text: str) -> str:
-    """Text from outside, made safe for a log line and an answer: one line, bounded."""
-    shown = "".join(each if each.isprintable() else "?" for each in text[:_MAX_ERROR_TEXT])
-    return shown if len(text) <= _MAX_ERROR_TEXT else shown + "…"

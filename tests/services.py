@@ -33,8 +33,11 @@ class Service:
         return FileTransferClient(dxl_client, self.topic)
 
     def unfinished(self) -> list[str]:
-        """The names in the working directory that belong to files under way."""
-        return [path.name for path in (self.storage / ".workdir").iterdir() if path.name != ".lock"]
+        """The names of the files under way in the working directory.
+
+        Journals stay for a while when a file was stored, as the memory of that.
+        """
+        return [path.name for path in (self.storage / ".workdir").glob("*.part")]
 
 
 class Services:

@@ -10,14 +10,25 @@ from typing import Any
 
 import pytest
 from dxlclient.exceptions import DxlException
+from dxlclient.message import Request
 from pytest_mock import MockerFixture
 
 from dxlfabric.configuration import BrokerAddress, write_client_configuration
 from dxlfabric.errors import ConfigurationError, ConnectError
 from dxlfiletransferclient import FileTransferClient
+from dxlfiletransferclient.constants import SERVICE_TYPE
+from dxlfiletransferclient.protocol.messages import (
+    SegmentRequest,
+    StatusRequest,
+    TransferAnswer,
+)
+from dxlfiletransferclient.protocol.verbs import Verb
+from dxlfiletransferclient.storage.local import LocalStore
 from dxlfiletransferclient.store import FileStoreManager
 from dxlfiletransferservice import FileTransferService, get_version
-from tests.fabric import Connections, Fabric, new_topic
+from tests.fabric import Connections, Fabric, answer_of, new_topic, registered_services
+from tests.integration.verbclient import VerbClient
+from tests.waiting import wait_until
 
 END_TIMEOUT = 40.0
 
@@ -58,7 +69,7 @@ def assert_free(storage: Path) -> None:
 
 
 def service_threads() -> list[str]:
-    return [each.name for each in threading.enumerate() if each.name == "file-transfer-expiry"]
+    return [each.name for each in threading.enumerate() if each.name == "file-transfer-maintenance"]
 
 
 def test_it_runs_until_it_is_destroyed(
@@ -119,8 +130,10 @@ def test_segments_are_not_stored_on_the_network_thread(
     with FileTransferService(config_for(fabric, tmp_path)) as service:
         service.run()
         assert service.settings is not None
-        client = FileTransferClient(connections.open(fabric), service.settings.store_topic)
-        client.send_file_request(tmp_path / "config" / "dxlclient.config", "stored")
+        request = Request(service.settings.store_topic)
+        request.other_fields = {"segment_number": "1"}
+        request.payload = b"version 1"
+        answer_of(connections.open(fabric).sync_request(request, timeout=END_TIMEOUT))
     assert threads
     assert all(name.startswith("DxlMessagePool") for name in threads)
 
@@ -199,25 +212,78 @@ def test_a_failed_constructor_leaves_nothing_to_destroy() -> None:
     gc.collect()
 
 
-def test_expiry_failures_do_not_end_the_expiry(
+def test_a_failed_round_of_maintenance_does_not_end_it(
     fabric: Fabric, tmp_path: Path, mocker: MockerFixture
 ) -> None:
     tried_again = threading.Event()
     outcomes: list[Exception | None] = [OSError("disk gone"), None]
 
-    def expire(_store: FileStoreManager) -> int:
+    def maintain(_store: LocalStore, now: float) -> None:
         outcome = outcomes.pop(0) if outcomes else None
         if outcome is not None:
             raise outcome
         tried_again.set()
-        return 0
 
-    mocker.patch.object(FileStoreManager, "expire", expire)
-    mocker.patch("dxlfiletransferservice.app.SHORTEST_EXPIRY_INTERVAL", 0.01)
-    config_dir = config_for(fabric, tmp_path, partialFileLifetimeHours="0.000001")
-    with FileTransferService(config_dir) as service:
+    mocker.patch.object(LocalStore, "maintain", maintain)
+    with FileTransferService(config_for(fabric, tmp_path)) as service:
         service.run()
         assert tried_again.wait(END_TIMEOUT)
+
+
+def test_requests_that_have_come_are_answered_at_the_end(
+    fabric: Fabric, connections: Connections, tmp_path: Path, mocker: MockerFixture
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    status = LocalStore.status
+
+    def slow(store: LocalStore, request: StatusRequest) -> TransferAnswer:
+        begun.set()
+        assert go_on.wait(END_TIMEOUT)
+        return status(store, request)
+
+    mocker.patch.object(LocalStore, "status", slow)
+    client = connections.open(fabric)
+    with (
+        FileTransferService(config_for(fabric, tmp_path)) as service,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        service.run()
+        assert service.settings is not None
+        verbs = VerbClient(client, service.settings.store_topic)
+        verbs.open("f", "file", 10)
+        verbs.segment("f", 0, b"12345")
+        asked = pool.submit(
+            verbs.ask, Verb.STATUS, StatusRequest(file_id="f", flush=True), TransferAnswer
+        )
+        assert begun.wait(END_TIMEOUT)
+        service_id = service.service_id
+        ending = pool.submit(service.destroy)
+        wait_until(lambda: service_id not in registered_services(client, SERVICE_TYPE))
+        go_on.set()
+        assert asked.result(END_TIMEOUT).durable == ((0, 5),)
+        ending.result(END_TIMEOUT)
+    assert_free(tmp_path / "files")
+
+
+def test_requests_of_version_2_are_not_carried_out_on_the_network_thread(
+    fabric: Fabric, connections: Connections, tmp_path: Path, mocker: MockerFixture
+) -> None:
+    threads: set[str] = set()
+    write = LocalStore.write
+
+    def noting(store: LocalStore, request: SegmentRequest) -> TransferAnswer:
+        threads.add(threading.current_thread().name)
+        return write(store, request)
+
+    mocker.patch.object(LocalStore, "write", noting)
+    with FileTransferService(config_for(fabric, tmp_path)) as service:
+        service.run()
+        assert service.settings is not None
+        verbs = VerbClient(connections.open(fabric), service.settings.store_topic)
+        verbs.open("f", "file", 10)
+        verbs.segment("f", 0, b"12345")
+    assert threads
+    assert all(name.startswith("DxlMessagePool") for name in threads)
 
 
 def test_the_version_is_that_of_the_distribution() -> None:

@@ -1,5 +1,6 @@
 """The configuration directory is completed from the packaged defaults, never overwritten."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from dxlfiletransferservice.configdirectory import (
     require_complete,
     require_filled_in,
 )
-from dxlfiletransferservice.settings import read_parser
+from dxlfiletransferservice.inifile import parse_ini, read_parser
+from dxlfiletransferservice.settings import parse_settings
 
 ROOT = Path(__file__).parents[3]
 PACKAGED = ROOT / "dxlfiletransferservice" / "_config" / "app"
@@ -84,6 +86,9 @@ def test_the_packaged_settings_lack_only_the_storage_directory() -> None:
     parser = read_parser(PACKAGED / "dxlfiletransferservice.config")
     assert {name: dict(parser[name]) for name in parser.sections()} == {
         "General": {"storagedir": ""},
+        "Transfers": {},
+        "Quota": {},
+        "Access": {},
         "IncomingMessagePool": {},
         "MessageCallbackPool": {},
     }
@@ -96,8 +101,28 @@ def test_the_commented_settings_show_every_known_name_with_its_default() -> None
         "workingDir=<storageDir>/.workdir",
         "storeTopic=/opendxl-file-transfer/service/file-transfer/file/store",
         "partialFileLifetimeHours=24",
-        "queueSize=1000",
+        "checkpointMegabytes=32",
+        "checkpointSeconds=2",
+        "windowMegabytes=64",
+        "segmentBytes=1040384",
+        "totalMegabytes=",
+        "fileMegabytes=",
+        "keepFreeMegabytes=0",
+        "retrieve=yes",
+        "list=yes",
+        "remove=yes",
+        "symbolicLinks=no",
+        "queueSize=128",
         "threadCount=10",
-        "queueSize=1000",
+        "queueSize=128",
         "threadCount=10",
     ]
+
+
+def test_the_commented_settings_are_the_defaults() -> None:
+    text = (PACKAGED / "dxlfiletransferservice.config").read_text()
+    text = text.replace("storageDir=\n", "storageDir=/srv/files\n")
+    shown = text.replace("\n;", "\n").replace("<storageDir>", "/srv/files")
+    default = parse_settings(parse_ini(text, source="as it is"), source="as it is")
+    settings = parse_settings(parse_ini(shown, source="as shown"), source="as shown")
+    assert replace(settings, working_dir=None) == default

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dxlfabric.errors import ConfigurationError
+from dxlfiletransferservice.inifile import parse_ini
 from dxlfiletransferservice.settings import (
     PoolSettings,
     ServiceSettings,
-    parse_ini,
     parse_settings,
     read_settings,
 )
@@ -38,8 +38,8 @@ def test_only_the_storage_directory_is_required() -> None:
         working_dir=None,
         store_topic="/opendxl-file-transfer/service/file-transfer/file/store",
         partial_file_lifetime=24 * 3600.0,
-        incoming=PoolSettings(queue_size=1000, thread_count=10),
-        callbacks=PoolSettings(queue_size=1000, thread_count=10),
+        incoming=PoolSettings(queue_size=128, thread_count=10),
+        callbacks=PoolSettings(queue_size=128, thread_count=10),
     )
 
 
@@ -113,6 +113,9 @@ def test_a_missing_storage_directory_is_named(text: str) -> None:
     [
         ("[Genral]\nstorageDir=/srv\n", "unknown section [Genral]", "did you mean General?"),
         ("[IncomingPool]\n", "unknown section [IncomingPool]", "IncomingMessagePool?"),
+        ("[Acces]\n", "unknown section [Acces]", "did you mean Access?"),
+        ("[Quota]\nfileMb=1\n", "[Quota] unknown setting filemb", "known are totalMegabytes,"),
+        ("[Access]\nretrive=no\n", "[Access] unknown setting retrive", "did you mean retrieve?"),
         ("[General]\nstoragDir=/srv\n", "[General] unknown setting storagdir", "mean storageDir?"),
         (
             MINIMAL + "[IncomingMessagePool]\nthreads=4\n",
@@ -153,9 +156,14 @@ def test_bad_lifetimes_are_refused(value: str) -> None:
     assert f"[General] partialFileLifetimeHours = {value!r}; allowed is a number above 0" in message
 
 
-@pytest.mark.parametrize("value", ["/a/+/b", "/a/#", "/" + "a" * 65_535])
+@pytest.mark.parametrize("value", ["/a/+/b", "/a/#", "/" + "a" * 1024, "/a" + "ü" * 512])
 def test_topics_that_no_broker_takes_are_refused(value: str) -> None:
     assert "[General] storeTopic = '/a" in refusal(f"{MINIMAL}storeTopic={value}\n")
+
+
+def test_a_topic_may_be_as_long_as_the_limit() -> None:
+    topic = "/" + "a" * 1023
+    assert parse(f"{MINIMAL}storeTopic={topic}\n").store_topic == topic
 
 
 @pytest.mark.parametrize(
