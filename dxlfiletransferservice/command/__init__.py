@@ -13,22 +13,29 @@ from dxlfiletransferservice.command.broker import broker_command
 from dxlfiletransferservice.command.console import complain, complain_about, say
 from dxlfiletransferservice.command.demo import demo_command
 from dxlfiletransferservice.command.exitcodes import ExitCode, exit_code_for
+from dxlfiletransferservice.command.get import get_command
+from dxlfiletransferservice.command.ls import ls_command
 from dxlfiletransferservice.command.provision import provision_command
+from dxlfiletransferservice.command.rm import rm_command
 from dxlfiletransferservice.command.send import send_command
 from dxlfiletransferservice.command.server import server_command
+from dxlfiletransferservice.command.stat import stat_command
 
 __all__ = ["ExitCode", "app", "main"]
 
 _HELP = """Files over the OpenDXL message bus.
 
 "dxlft server" stores the files that "dxlft send" and other clients send; with nothing else
-installed, it runs a small broker by itself. "dxlft demo" shows everything at once.
+installed, it runs a small broker by itself. "dxlft get" brings them back, also to other machines.
+"dxlft demo" shows everything at once.
 
 \b
 Examples:
   dxlft demo
   dxlft server
-  dxlft send report.pdf
+  dxlft send report.pdf photos
+  dxlft ls --recursive
+  dxlft get report.pdf -o copies/
 """
 
 _EPILOG = """\b
@@ -87,6 +94,10 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo_command,
     "server": server_command,
     "send": send_command,
+    "get": get_command,
+    "ls": ls_command,
+    "stat": stat_command,
+    "rm": rm_command,
     "broker": broker_command,
     "provision": provision_command,
 }

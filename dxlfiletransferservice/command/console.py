@@ -1,34 +1,18 @@
-"""What ``dxlft`` writes: results, progress, errors and logs."""
+"""What ``dxlft`` writes: results, errors and logs."""
 
 import logging
 import os
+import re
 import sys
-import time
 import traceback
 from pathlib import Path
-from typing import Final, Protocol, Self, TextIO
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.text import Text
+from typing import Final, TextIO
 
 LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 """Lines of the log."""
 
-PLAIN_STEP: Final = 25
-"""Per cent between two lines of progress where there is no terminal: four lines for each file."""
-
 _MEGABYTE: Final = 1_000_000
-_BRIEF: Final = 40
+_LINE_BREAKS: Final = re.compile(r"[\n\r]")
 
 
 def say(line: str) -> None:
@@ -36,16 +20,38 @@ def say(line: str) -> None:
     _write(sys.stdout, line)
 
 
+def say_raw(data: bytes) -> None:
+    """Write bytes to standard output, as they are."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def remark(line: str) -> None:
+    """Write a line to standard error that is no problem."""
+    _write(sys.stderr, line)
+
+
 def complain(problem: str) -> None:
     """Write a problem to standard error, as one line."""
-    _write(sys.stderr, "dxlft: " + " ".join(problem.split()))
+    remark(as_problem(problem))
+
+
+def as_problem(problem: str) -> str:
+    """Return a problem as the line that tells of it."""
+    return "dxlft: " + shown(" ".join(problem.split()))
 
 
 def complain_about(error: BaseException, *, verbose: bool) -> None:
     """Write what went wrong to standard error; with its traceback, if that is wanted."""
     if verbose:
-        _write(sys.stderr, "".join(traceback.format_exception(error)).rstrip())
+        trace(error)
     complain(describe(error))
+
+
+def trace(error: BaseException) -> None:
+    """Write the traceback of an error to standard error."""
+    remark("".join(traceback.format_exception(error)).rstrip())
 
 
 def describe(error: BaseException) -> str:
@@ -61,9 +67,21 @@ def shown(name: str | bytes | Path) -> str:
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
-def rate(size: int, seconds: float) -> str:
+def listed(name: str) -> str:
+    """Return a name for standard output: as it is, but on one line and harmless to a terminal."""
+    if sys.stdout.isatty():
+        return shown(name)
+    return _LINE_BREAKS.sub("\N{REPLACEMENT CHARACTER}", name)
+
+
+def rate(size: float, seconds: float) -> str:
     """Return a speed in megabytes (of 10**6 bytes) per second."""
     return f"{size / _MEGABYTE / max(seconds, 1e-9):.1f} MB/s"
+
+
+def number_of_files(count: int) -> str:
+    """Return a number of files in words."""
+    return "1 file" if count == 1 else f"{count:,} files"
 
 
 def log_to_stderr(*, service: bool, verbose: bool) -> None:
@@ -83,76 +101,6 @@ def log_to_stderr(*, service: bool, verbose: bool) -> None:
     if verbose:
         for name in ("dxlfabric", "dxlfiletransferclient", "dxlfiletransferservice"):
             logging.getLogger(name).setLevel(logging.DEBUG)
-
-
-class Display(Protocol):
-    """Shows how far a file is."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *exception: object) -> None: ...
-
-    def update(self, done: int) -> None:
-        """Take note of the bytes that are done, of the file's size."""
-
-
-def display(name: str, size: int) -> Display:
-    """Return a progress bar where standard error is a terminal, and lines elsewhere.
-
-    Args:
-        name: The file's name.
-        size: Its size in bytes.
-    """
-    console = Console(stderr=True)
-    return _Bar(console, name, size) if console.is_terminal else _Lines(name, size)
-
-
-class _Bar:
-    def __init__(self, console: Console, name: str, size: int) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-        )
-        text = Text(name)
-        text.truncate(_BRIEF, overflow="ellipsis")
-        self._task: TaskID = self._progress.add_task(text.plain, total=size)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
-
-    def update(self, done: int) -> None:
-        self._progress.update(self._task, completed=done)
-
-
-class _Lines:
-    def __init__(self, name: str, size: int) -> None:
-        self._name = name
-        self._size = size
-        self._began = time.monotonic()
-        self._next = PLAIN_STEP
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        pass
-
-    def update(self, done: int) -> None:
-        percent = 100 * done // self._size if self._size else 100
-        if percent < self._next:
-            return
-        self._next = percent - percent % PLAIN_STEP + PLAIN_STEP
-        speed = rate(done, time.monotonic() - self._began)
-        _write(sys.stderr, f"{self._name}: {percent} % of {self._size:,} bytes, {speed}")
 
 
 def _write(stream: TextIO, line: str) -> None:

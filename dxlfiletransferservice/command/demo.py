@@ -6,19 +6,23 @@ import shlex
 import shutil
 import sys
 import tempfile
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from dxlfabric.connection import connect
 from dxlfabric.durablefiles import write_file
 from dxlfiletransferclient import FileTransferClient
+from dxlfiletransferclient.outcomes import FileOutcome
+from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
+from dxlfiletransferservice.command.connecting import connected_client
 from dxlfiletransferservice.command.console import complain, log_to_stderr, rate, say, shown
 from dxlfiletransferservice.command.exitcodes import ExitCode
+from dxlfiletransferservice.command.interrupts import INTERRUPTED, interrupted_by_signals
 from dxlfiletransferservice.command.options import VerboseOption
-from dxlfiletransferservice.command.sending import SEGMENT_SIZE, SentFile, fault_of, send_file
-from dxlfiletransferservice.endings import Stopped, stopped_by_signals
+from dxlfiletransferservice.command.transfers import Transfer, transfer
 from dxlfiletransferservice.home import Home, settings_file
 from dxlfiletransferservice.settings import read_settings
 from dxlfiletransferservice.supervisor import CommandProcess, ProcessFailedError
@@ -27,6 +31,7 @@ SAMPLE_SIZE: Final = 48 * 1024 * 1024
 """Bytes of the file that is made when none is given: enough for some seconds of progress."""
 
 _SAMPLE_NAME: Final = "sample.bin"
+_RECEIVED: Final = "received"
 _SAMPLE_SEED: Final = 8886
 
 
@@ -50,9 +55,9 @@ def demo_command(
 ) -> None:
     r"""Try everything on this machine.
 
-    Starts a broker and the service, on a port that is free, sends a file through them, compares
-    both SHA-256, and stops everything. The files stay, so that you can look at them. It needs no
-    network but the loopback interface.
+    Starts a broker and the service, on a port that is free, sends a file through them, gets it
+    back, compares the SHA-256 of all three, and stops everything. The files stay, so that you can
+    look at them. It needs no network but the loopback interface.
 
     \b
     Examples:
@@ -61,15 +66,23 @@ def demo_command(
     """
     log_to_stderr(service=False, verbose=verbose)
     if file is not None:
-        fault = fault_of(file)
+        fault = _fault_of(file)
         if fault is not None:
-            raise typer.BadParameter(f"{shown(file)}: {fault.strerror}")
+            raise typer.BadParameter(f"{shown(file)}: {fault}")
     place = Home.at(home or Path(tempfile.mkdtemp(prefix="dxlft-demo-")))
+    with interrupted_by_signals():
+        _demonstrate(place, file)
+
+
+def _fault_of(file: Path) -> str | None:
+    """Return why a file cannot be sent, as far as opening it tells; None if it can be."""
+    if file.is_dir():
+        return "is a directory; name a file"
     try:
-        with stopped_by_signals():
-            _demonstrate(place, file)
-    except Stopped:
-        raise KeyboardInterrupt from None
+        file.open("rb").close()
+    except OSError as error:
+        return error.strerror
+    return None
 
 
 def _demonstrate(home: Home, file: Path | None) -> None:
@@ -86,33 +99,105 @@ def _demonstrate(home: Home, file: Path | None) -> None:
             server.wait_until_ready()
         except ProcessFailedError as error:
             raise ProcessFailedError(_reason(home, error), error.exit_code) from error
-        name = source.absolute().name
-        size = source.stat().st_size
-        say(f"sending {shown(name)}, {size:,} bytes, {SEGMENT_SIZE // 1024} KiB at a time ...")
-        with connect(home.client_configuration) as dxl_client:
-            sent = send_file(FileTransferClient(dxl_client), source, name)
-        say("comparing ...")
-        _compare(source, sent, home)
+        with connected_client(None, home.path) as client:
+            there_and_back = _send_and_get(client, source, home)
+    say("comparing ...")
+    _compare(there_and_back, home)
 
 
-def _compare(source: Path, sent: SentFile, home: Home) -> None:
-    """Read both files, and say what came of it."""
-    stored = read_settings(settings_file(home.service)).storage_dir / sent.name
-    before, after = sha256_of(source), sha256_of(stored)
-    same = before == after == sent.sha256
+@dataclass(frozen=True, slots=True)
+class _ThereAndBack:
+    """A file that was sent and got back.
+
+    Attributes:
+        source: Where it was.
+        stored: Where the service keeps it.
+        received: Where it came back to.
+        sent: What became of it on its way there.
+        got: What became of it on its way back.
+    """
+
+    source: Path
+    stored: Path
+    received: Path
+    sent: FileOutcome
+    got: FileOutcome
+
+
+def _send_and_get(client: FileTransferClient, source: Path, home: Home) -> _ThereAndBack:
+    source = source.absolute()
+    name = source.name
+    size = source.stat().st_size
+    stored = read_settings(settings_file(home.service)).storage_dir / name
+    received = home.path / _RECEIVED / name
+    _forget_earlier(client, name, received)
+    say(f"sending {shown(name)}, {size:,} bytes ...")
+    with _shown(name) as under_way:
+        there = client.send(
+            [str(source)],
+            progress=under_way.shows.update,
+            on_outcome=under_way.lines.add,
+            cancel=under_way.cancel,
+        )
+    say("getting it back ...")
+    with _shown(name) as under_way:
+        back = client.get(
+            [name],
+            str(received),
+            progress=under_way.shows.update,
+            on_outcome=under_way.lines.add,
+            cancel=under_way.cancel,
+        )
+    there.raise_for_failure()
+    back.raise_for_failure()
+    return _ThereAndBack(source, stored, received, there.outcomes[0], back.outcomes[0])
+
+
+def _shown(name: str) -> AbstractContextManager[Transfer]:
+    """Show a transfer as every command does, but leave out its result: more follows."""
+    return transfer(
+        [name],
+        lambda outcome: outcome.name,
+        verbose=False,
+        line=lambda _: None,
+        interrupted=INTERRUPTED,
+    )
+
+
+def _forget_earlier(client: FileTransferClient, name: str, received: Path) -> None:
+    """Remove what an earlier run has left, which need not be transferred again otherwise."""
+    try:
+        client.remove(name)
+    except RefusedError as error:
+        if not error.means(ErrorCode.NOT_FOUND):
+            raise
+    received.parent.mkdir(exist_ok=True)
+    received.unlink(missing_ok=True)
+
+
+def _compare(files: _ThereAndBack, home: Home) -> None:
+    """Read all three files, and say what came of it."""
+    places = {"sent": files.source, "stored": files.stored, "received": files.received}
+    digests = {role: sha256_of(path) for role, path in places.items()}
+    same = {*digests.values(), files.sent.sha256, files.got.sha256} == {digests["sent"]}
     say("")
-    say(f"sent     {shown(source.absolute())}")
-    say(f"stored   {shown(stored)}")
-    say(f"size     {sent.size:,} bytes")
-    say(f"SHA-256  {before} (sent)")
-    say(f"SHA-256  {after} (stored, {'the same' if same else 'NOT THE SAME'})")
-    say(f"speed    {rate(sent.size, sent.seconds)}")
+    for role, path in places.items():
+        say(f"{role:<8} {shown(path)}")
+    say(f"size     {files.sent.size:,} bytes")
+    for role, digest in digests.items():
+        same_or_not = "the same" if digest == digests["sent"] else "NOT THE SAME"
+        say(f"SHA-256  {digest} ({role if role == 'sent' else f'{role}, {same_or_not}'})")
+    say(f"speed    {_speed(files.sent)} there, {_speed(files.got)} back")
     say(f"home     {shown(home.path)} (certificates, configurations, server.log)")
     if not same:
-        complain("what was stored is not what was sent")
+        complain("what was stored or received is not what was sent")
         raise typer.Exit(ExitCode.FAILURE)
     say("")
     say(f"go on with: {_program()} server --home {shlex.quote(shown(home.path))}")
+
+
+def _speed(outcome: FileOutcome) -> str:
+    return rate(outcome.size, outcome.seconds)
 
 
 def _program() -> str:

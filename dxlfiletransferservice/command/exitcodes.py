@@ -4,6 +4,8 @@ from enum import IntEnum
 from typing import Self
 
 from dxlfabric.errors import BrokerError, CertificateError, ConfigurationError, ConnectError
+from dxlfiletransferclient import NotConnectedError
+from dxlfiletransferservice.command.interrupts import InterruptedTransferError
 from dxlfiletransferservice.home import HomeError
 from dxlfiletransferservice.supervisor import ProcessFailedError
 
@@ -36,6 +38,8 @@ class ExitCode(IntEnum):
 
 _BY_ERROR: dict[type[Exception], ExitCode] = {
     ConnectError: ExitCode.NO_FABRIC,
+    NotConnectedError: ExitCode.NO_FABRIC,
+    InterruptedTransferError: ExitCode.INTERRUPTED,
     HomeError: ExitCode.HOME,
     CertificateError: ExitCode.CONFIGURATION,
     ConfigurationError: ExitCode.CONFIGURATION,

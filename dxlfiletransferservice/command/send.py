@@ -1,140 +1,257 @@
-"""``dxlft send``: files to a file transfer service."""
+"""``dxlft send``: files, directories and standard input to a file transfer service."""
 
-from collections import Counter
+import os
+import stat
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
-from dxlclient.exceptions import DxlException
 
-from dxlfabric.connection import connect
-from dxlfabric.errors import ConfigurationError
-from dxlfiletransferclient import FileTransferClient, FileTransferError
-from dxlfiletransferclient.constants import MAX_SEGMENT_SIZE
-from dxlfiletransferservice.command.console import complain_about, log_to_stderr, say, shown
+from dxlfiletransferclient import FileTransferClient, UnsafeNameError
+from dxlfiletransferclient.exchange.engine import EngineOptions
+from dxlfiletransferclient.protocol.messages import Overwrite
+from dxlfiletransferclient.sending.naming import name_sources
+from dxlfiletransferclient.sending.options import Links, SendOptions
+from dxlfiletransferclient.storage.names import parse_name
+from dxlfiletransferservice.command.connecting import connected_client
+from dxlfiletransferservice.command.console import complain_about, log_to_stderr
 from dxlfiletransferservice.command.exitcodes import ExitCode
-from dxlfiletransferservice.command.options import HomeOption, VerboseOption
-from dxlfiletransferservice.command.sending import SEGMENT_SIZE, SentFile, fault_of, send_file
-from dxlfiletransferservice.endings import Stopped, stopped_by_signals
-from dxlfiletransferservice.home import Home
+from dxlfiletransferservice.command.interrupts import (
+    GOES_ON,
+    GOES_ON_WITHOUT_STREAMS,
+    INTERRUPTED,
+    interrupted_by_signals,
+)
+from dxlfiletransferservice.command.options import (
+    DEFAULT_PATIENCE,
+    ConfigOption,
+    HomeOption,
+    OverwriteOption,
+    PatienceOption,
+    SegmentSizeOption,
+    VerboseFilesOption,
+)
+from dxlfiletransferservice.command.standardinput import StandardInput
+from dxlfiletransferservice.command.transfers import transfer
+
+STANDARD_INPUT: Final = "-"
+"""The PATH that stands for standard input."""
 
 
 def send_command(
     *,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Files to send.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH", help="Files and directories to send; - for standard input."),
+    ],
     to: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Name on the server. A directory there, for several files or if it ends with /. "
-            "[default: each file's own name]",
+            help="Name on the server. A directory there, for several paths or if it ends with /. "
+            "[default: each one's own name]",
         ),
     ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Client configuration of the fabric. [default: client/dxlclient.config in the "
-            "home]",
-        ),
-    ] = None,
+    config: ConfigOption = None,
     home: HomeOption = None,
-    segment_size: Annotated[
-        int,
+    overwrite: OverwriteOption = Overwrite.REPLACE,
+    links: Annotated[
+        Links,
         typer.Option(
-            metavar="BYTES",
-            min=1,
-            max=MAX_SEGMENT_SIZE,
-            help="Bytes per message. Fewer take longer; a broker with a lower limit needs them.",
+            help="What becomes of symbolic links: what they lead to is sent, they are sent as "
+            "links, or they are left out.",
             show_default=True,
         ),
-    ] = SEGMENT_SIZE,
-    verbose: VerboseOption = False,
+    ] = Links.FOLLOW,
+    segment_size: SegmentSizeOption = None,
+    patience: PatienceOption = DEFAULT_PATIENCE,
+    verbose: VerboseFilesOption = False,
 ) -> None:
-    r"""Send files to a file transfer service.
+    r"""Send files and directories to a file transfer service.
 
-    Shows how far each file is, and ends with a line for each: name on the server, size, SHA-256 of
-    what was stored, and speed. If a file fails, the others are still sent, and the exit code is 1.
-    Ctrl-C ends it, and tells the service to drop what it has of the file under way.
+    Shows how far it is, and ends with a line for each file: name on the server, size, SHA-256 of
+    what was stored, and speed; for directories, with a summary. If a file fails, the others are
+    still sent, and the exit code is 1. After an interruption of any kind, the same command goes on
+    where it stopped, and says of files that are there already that they are unchanged.
+
+    A directory is sent with its name and everything in it; DIR/. is what is in it alone.
 
     \b
     Examples:
       dxlft send report.pdf
       dxlft send report.pdf --to 2026/may.pdf
       dxlft send *.csv --to measurements/
+      dxlft send photos --to archive/ --overwrite newer
+      tar c photos | dxlft send - --to photos.tar
       dxlft send capture.bin --config /etc/dxl/dxlclient.config
     """
     log_to_stderr(service=False, verbose=verbose)
-    names = names_on_server(files, to)
-    # What cannot be read is told at once, before a fabric has to be reached.
-    faults = {path: fault for path in files if (fault := fault_of(path)) is not None}
-    for fault in faults.values():
-        complain_about(fault, verbose=verbose)
-    pairs = [pair for pair in zip(files, names, strict=True) if pair[0] not in faults]
-    sent: list[SentFile] = []
-    try:
-        if pairs:
-            with stopped_by_signals(), connect(_configuration(config, home)) as dxl_client:
-                client = FileTransferClient(dxl_client)
-                for path, name in pairs:
-                    try:
-                        sent.append(send_file(client, path, name, segment_size=segment_size))
-                    except (OSError, ValueError, FileTransferError, DxlException) as error:
-                        complain_about(_about(path, error), verbose=verbose)
-    except Stopped:
-        raise KeyboardInterrupt from None
-    finally:
-        for each in sent:
-            say(str(each))
-    if len(sent) < len(files):
+    options = SendOptions(
+        overwrite=overwrite,
+        links=links,
+        segment_size=segment_size,
+        engine=EngineOptions(patience=patience),
+    )
+    if STANDARD_INPUT in paths:
+        name = name_for_standard_input(paths, to)
+        failed = _send_standard_input(name, config, home, options, verbose=verbose)
+    else:
+        destination = destination_of(paths, to)
+        failed = _send(paths, destination, config, home, options, verbose=verbose)
+    if failed:
         raise typer.Exit(ExitCode.FAILURE)
 
 
-def names_on_server(files: Sequence[Path], to: str | None) -> list[str]:
-    """Return the names under which files are to be stored.
+def destination_of(paths: Sequence[str], to: str | None) -> str:
+    """Return where paths are to be stored, as the client takes it.
 
     Args:
-        files: The files.
-        to: A name, or a directory if it ends with ``/`` or there are several files; None for each
-            file's own name.
+        paths: Files and directories; they need not be there.
+        to: A name, or a directory if it ends with ``/`` or there are several paths; None for each
+            one's own name.
 
     Raises:
-        typer.BadParameter: Two files would get the same name, or there is none.
+        typer.BadParameter: Nothing may have such a name, or two files would get the same.
     """
+    if "" in paths:
+        raise typer.BadParameter("a PATH is empty; write . for what is in this directory")
     if to == "":
         raise typer.BadParameter("--to needs a name")
-    if to is not None and len(files) == 1 and not to.endswith("/"):
-        return [to]
-    directory = "" if to is None else to if to.endswith("/") else f"{to}/"
-    names = [directory + path.absolute().name for path in files]
-    for name, count in Counter(names).items():
-        if count > 1:
-            raise typer.BadParameter(
-                f"{count} files would be stored as {shown(name)}; send them one by one, with --to"
-            )
-    return names
+    # Several paths go into a directory, even if all but one turn out to be missing.
+    destination = f"{to}/" if to and len(paths) > 1 and not to.endswith("/") else to or ""
+    try:
+        name_sources(paths, destination)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return destination
 
 
-class _SendError(Exception):
-    """A file that could not be sent; says which."""
+def name_for_standard_input(paths: Sequence[str], to: str | None) -> str:
+    """Return the name under which standard input is to be stored.
+
+    Raises:
+        typer.BadParameter: There is none, something else is to be sent as well, or it is closed.
+    """
+    if len(paths) > 1:
+        raise typer.BadParameter("- is standard input, which cannot be sent with other paths")
+    if not to or to.endswith("/"):
+        raise typer.BadParameter("- is standard input, which needs a name: add --to NAME")
+    try:
+        parse_name(to)
+    except UnsafeNameError as error:
+        raise typer.BadParameter(str(error)) from error
+    if sys.stdin is None:
+        # Something else may have its descriptor by now, and must not be read.
+        raise typer.BadParameter("- is standard input, which is closed")
+    return to
 
 
-def _about(path: Path, error: Exception) -> Exception:
-    if isinstance(error, OSError) and error.filename is not None:
+def _send(
+    paths: Sequence[str],
+    destination: str,
+    config: Path | None,
+    home: Path | None,
+    options: SendOptions,
+    *,
+    verbose: bool,
+) -> bool:
+    """Send files and directories; returns whether any has failed."""
+    # What is not there is told at once, before a fabric has to be reached.
+    missing = {path: fault for path in paths if (fault := fault_of(path)) is not None}
+    for fault in missing.values():
+        complain_about(fault, verbose=verbose)
+    present = [path for path in paths if path not in missing]
+    if not present:
+        return True
+    with interrupted_by_signals(), connected_client(config, home) as client:
+        failed = send_with_display(client, present, destination, options, verbose=verbose)
+    return failed or bool(missing)
+
+
+def fault_of(path: str) -> OSError | None:
+    """Return the error if there is nothing of that name, or nobody may look."""
+    try:
+        os.lstat(path)
+    except OSError as error:
         return error
-    about = _SendError(f"{shown(path)}: {error}")
-    about.__cause__ = error
-    return about
+    return None
 
 
-def _configuration(config: Path | None, home: Path | None) -> Path:
-    if config is not None:
-        return config
-    path = Home.at(home).client_configuration
-    if not path.exists():
-        raise ConfigurationError(
-            f'{shown(path)}: there is no such client configuration; start "dxlft server", or '
-            "name one with --config"
+def send_with_display(
+    client: FileTransferClient,
+    paths: Sequence[str],
+    destination: str,
+    options: SendOptions,
+    *,
+    verbose: bool = False,
+) -> bool:
+    """Send files and directories, show how far it is, and write what came of it.
+
+    Args:
+        client: A connected client.
+        paths: Files and directories that exist.
+        destination: Name or directory on the server.
+        options: How to send.
+        verbose: Whether to write a line for each file.
+
+    Returns:
+        Whether any has failed.
+
+    Raises:
+        InterruptedTransferError: A signal has come.
+        Exception: What ``FileTransferClient.send`` raises.
+    """
+    with transfer(
+        [Path(path) for path in paths],
+        lambda outcome: outcome.path or outcome.name,
+        verbose=verbose,
+        interrupted=_interrupted(paths),
+    ) as under_way:
+        client.send(
+            paths,
+            destination,
+            options=options,
+            progress=under_way.shows.update,
+            on_outcome=under_way.lines.add,
+            cancel=under_way.cancel,
         )
-    return path
+    return under_way.lines.failed
+
+
+def _interrupted(paths: Sequence[str]) -> str:
+    """Return what is said if the sending of these paths is interrupted."""
+    streams = sum(map(_is_stream, paths))
+    if not streams:
+        return GOES_ON
+    return INTERRUPTED if streams == len(paths) else GOES_ON_WITHOUT_STREAMS
+
+
+def _is_stream(path: str) -> bool:
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _send_standard_input(
+    name: str, config: Path | None, home: Path | None, options: SendOptions, *, verbose: bool
+) -> bool:
+    with (
+        interrupted_by_signals(),
+        connected_client(config, home) as client,
+        transfer(
+            [name], lambda outcome: outcome.name, verbose=verbose, interrupted=INTERRUPTED
+        ) as under_way,
+    ):
+        outcome = client.send_stream(
+            StandardInput(under_way.cancel),
+            name,
+            options=options,
+            progress=under_way.shows.update,
+            cancel=under_way.cancel,
+        )
+        under_way.lines.add(outcome)
+    return under_way.lines.failed

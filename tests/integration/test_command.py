@@ -16,7 +16,6 @@ from tests.commandline import (
     brokers_of,
     code_of,
     problem,
-    sha256,
     wait_until_gone,
     wait_until_served,
 )
@@ -153,91 +152,12 @@ def test_broker_listens_where_it_is_told(dxlft: CommandLine) -> None:
         assert client.connected
 
 
-def test_files_are_stored_under_their_names(shared: CommandLine, tmp_path: Path) -> None:
-    contents = {"empty": b"", "two words.txt": b"a" * 3_000_000, "é ü ß [red].bin": b"\0\xff" * 5}
-    for name, content in contents.items():
-        (tmp_path / name).write_bytes(content)
-
-    process = shared.run("send", *(tmp_path / name for name in contents), "--to", "in/the box")
-
-    assert code_of(process) == 0
-    lines = process.output.splitlines()
-    for (name, content), line in zip(contents.items(), lines, strict=True):
-        stored = shared.home / "storage" / "in" / "the box" / name
-        assert stored.read_bytes() == content
-        words = f"in/the box/{name}: {len(content):,} bytes, SHA-256 {sha256(stored)}, "
-        assert line.startswith(words)
-        assert line.endswith(" MB/s")
-    assert "two words.txt: 100 % of 3,000,000 bytes" in process.errors
-    assert "dxlft: " not in process.errors
-
-
-def test_file_under_another_name_and_configuration(
-    dxlft: CommandLine, shared: CommandLine, tmp_path: Path
-) -> None:
-    (tmp_path / "a").write_bytes(b"content")
-    arguments = (tmp_path / "a", "--to", "2026/b", "--config", shared.configuration)
-    process = dxlft.run("send", *arguments, "--segment-size", "3")
-    assert code_of(process) == 0
-    assert (shared.home / "storage" / "2026" / "b").read_bytes() == b"content"
-
-
-def test_failed_files_do_not_stop_the_others(shared: CommandLine, tmp_path: Path) -> None:
-    (tmp_path / "good").write_bytes(b"content")
-    arguments = (tmp_path / "missing", tmp_path, tmp_path / "good")
-    process = shared.run("send", *arguments)
-    assert code_of(process) == 1
-    assert (shared.home / "storage" / "good").read_bytes() == b"content"
-    assert process.output.startswith("good: 7 bytes")
-    problems = [line for line in process.errors.splitlines() if line.startswith("dxlft: ")]
-    assert problems == [
-        f"dxlft: {tmp_path}/missing: No such file or directory",
-        f"dxlft: {tmp_path}: is a directory; name the files in it",
-    ]
-
-
-def test_name_that_the_service_refuses(shared: CommandLine, tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"content")
-    process = shared.run("send", tmp_path / "a", "--to", "../a")
-    assert code_of(process) == 1
-    assert f"{tmp_path}/a: " in problem(process)
-    assert not (shared.home / "a").exists()
-
-
 def test_server_that_does_not_run(dxlft: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     assert code_of(dxlft.run("provision", "--port", unused_port())) == 0
     process = dxlft.run("send", tmp_path / "a")
     assert code_of(process) == 3
     assert "nobody listens there" in problem(process)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_file_is_dropped_by_the_service(
-    dxlft: CommandLine, tmp_path: Path, number: signal.Signals
-) -> None:
-    dxlft.server()
-    working = dxlft.home / "storage" / ".workdir"
-    with (tmp_path / "large").open("wb") as file:
-        file.truncate(200_000_000)
-    process = dxlft.start("send", tmp_path / "large", "--segment-size", "1000")
-
-    def unfinished() -> list[str]:
-        return [path.name for path in working.iterdir() if path.name != ".lock"]
-
-    def segments() -> int:
-        # Eight bytes for each: the second one shows that the sender has got its first answer, before
-        # which it does not know the id by which to drop the file.
-        return sum(path.stat().st_size for path in working.glob("*.journal")) // 8
-
-    wait_until(lambda: segments() >= 2)
-    process.process.send_signal(number)
-
-    assert process.wait(TIMEOUT) == 130
-    assert problem(process) == "dxlft: interrupted"
-    assert process.output == ""
-    wait_until(lambda: not unfinished())
-    assert not (dxlft.home / "storage" / "large").exists()
 
 
 def test_server_on_a_fabric_that_exists(

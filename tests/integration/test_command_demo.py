@@ -19,7 +19,10 @@ def test_demo_of_a_file(dxlft: CommandLine, tmp_path: Path) -> None:
     assert code_of(demo) == 0
     stored = dxlft.home / "storage" / file.name
     assert stored.read_bytes() == file.read_bytes()
-    assert demo.output.count(sha256(file)) == 2
+    assert (dxlft.home / "received" / file.name).read_bytes() == file.read_bytes()
+    assert demo.output.count(sha256(file)) == 3
+    assert "(stored, the same)" in demo.output
+    assert "(received, the same)" in demo.output
     assert "2,000,000 bytes" in demo.output
     assert "MB/s" in demo.output
     assert str(stored) in demo.output
@@ -35,8 +38,18 @@ def test_demo_without_a_file(dxlft: CommandLine) -> None:
     demo = dxlft.run("demo", "--home", dxlft.home)
     assert code_of(demo) == 0
     sample = dxlft.home / "sample.bin"
-    assert demo.output.count(sha256(sample)) == 2
+    assert demo.output.count(sha256(sample)) == 3
     assert (dxlft.home / "storage" / "sample.bin").stat().st_size == sample.stat().st_size
+
+
+def test_demo_of_a_directory_that_was_used_before(dxlft: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    for content in (b"first", b"first", b"second"):
+        file.write_bytes(content)
+        demo = dxlft.run("demo", file, "--home", dxlft.home)
+        assert code_of(demo) == 0
+        assert demo.output.count(sha256(file)) == 3
+    assert (dxlft.home / "received" / "a").read_bytes() == b"second"
 
 
 def test_demo_that_is_interrupted_leaves_no_process(dxlft: CommandLine) -> None:

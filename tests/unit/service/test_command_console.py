@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rich.console import Console
+from pytest_mock import MockerFixture
 
 from dxlfiletransferservice.command import console
 
@@ -49,6 +49,10 @@ def test_error_as_a_sentence(error: Exception, text: str) -> None:
     assert console.describe(error) == text
 
 
+def test_problems_are_one_line_and_harmless() -> None:
+    assert console.as_problem("a  b\n is\x1b[31m\u202e bad") == "dxlft: a b is\ufffd[31m\ufffd bad"
+
+
 def test_output_that_cannot_show_a_character(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
@@ -56,36 +60,27 @@ def test_output_that_cannot_show_a_character(monkeypatch: pytest.MonkeyPatch) ->
     assert raw.getvalue() == b"?!\n"
 
 
-def test_progress_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with console.display("a [b]", 1000) as shows:
-        for done in range(0, 1001, 10):
-            shows.update(done)
-    lines = capsys.readouterr().err.splitlines()
-    assert [line.partition(" of ")[0] for line in lines] == [
-        f"a [b]: {percent} %" for percent in (25, 50, 75, 100)
-    ]
+def test_name_on_a_line_of_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say(console.listed("é\n\ta\x1b\r"))
+    assert capsys.readouterr().out == "é\ufffd\ta\x1b\ufffd\n"
 
 
-def test_progress_of_an_empty_file(capsys: pytest.CaptureFixture[str]) -> None:
-    with console.display("a", 0) as shows:
-        shows.update(0)
-    assert capsys.readouterr().err.startswith("a: 100 % of 0 bytes")
+def test_name_on_a_line_of_a_terminal(mocker: MockerFixture) -> None:
+    mocker.patch("sys.stdout").isatty.return_value = True
+    assert console.listed("é\n\ta\x1b\r") == "é\ufffd\ufffda\ufffd\ufffd"
 
 
-def test_progress_on_a_terminal() -> None:
-    terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
-    with console._Bar(terminal, "a [b] " + "x" * 50, 1000) as shows:
-        shows.update(1000)
-    assert isinstance(terminal.file, io.StringIO)
-    text = terminal.file.getvalue()
-    assert "a [b] xxx" in text
-    assert "100%" in text
-    assert "…" in text
+def test_bytes_come_after_the_lines_before_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(raw), encoding="ascii"))
+    sys.stdout.write("a")
+    console.say_raw(b"\xff\0")
+    assert raw.getvalue() == b"a\xff\0"
 
 
-def test_terminal_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    assert isinstance(console.display("a", 1), console._Bar)
+def test_problem_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    console.complain("two\n  lines")
+    assert capsys.readouterr().err == "dxlft: two lines\n"
 
 
 def test_services_log_and_others_do_not(

@@ -13,14 +13,16 @@ from dxlfabric.errors import (
     ConnectError,
     FabricError,
 )
+from dxlfiletransferclient import NoAnswerError, NotConnectedError
 from dxlfiletransferservice import get_version
 from dxlfiletransferservice.command import ExitCode, app
 from dxlfiletransferservice.command.exitcodes import exit_code_for
+from dxlfiletransferservice.command.interrupts import InterruptedTransferError
 from dxlfiletransferservice.home import HomeError, HomeInUseError
 from dxlfiletransferservice.supervisor import ProcessFailedError
 from tests.processes import ROOT
 
-COMMANDS = ["provision", "broker", "server", "send", "demo"]
+COMMANDS = ["provision", "broker", "server", "send", "get", "ls", "stat", "rm", "demo"]
 
 
 def run(*arguments: str | Path) -> Result:
@@ -63,12 +65,23 @@ def test_version() -> None:
     [
         (["bogus"], "No such command 'bogus'"),
         (["--bogus"], "No such option"),
-        (["send"], "Missing argument 'FILE'. (see dxlft send --help)"),
+        (["send"], "Missing argument 'PATH'. (see dxlft send --help)"),
         (["send", "a", "--segment-size", "0"], "--segment-size"),
         (["send", "a", "--segment-size", "1048576"], "--segment-size"),
         (["send", "a", "--segment-size", "many"], "--segment-size"),
         (["send", "a", "--to", ""], "--to needs a name"),
-        (["send", "x/a", "y/a"], "2 files would be stored as a"),
+        (["send", "x/a", "y/a"], "2 files would be stored as 'a'"),
+        (["send", "a", "--to", "../b"], "'../b' leads out of the storage directory"),
+        (["send", "a", "--overwrite", "never"], "--overwrite"),
+        (["send", "a", "--links", "copy"], "--links"),
+        (["send", "a", "--patience", "0"], "--patience"),
+        (["get"], "Missing argument 'NAME'. (see dxlft get --help)"),
+        (["get", "a", "--links", "follow"], "--links"),
+        (["get", "../a"], "'../a' leads out of the storage directory"),
+        (["get", "x/a", "y/a"], "'x/a' and 'y/a' would both become 'a'"),
+        (["ls", "a", "b"], "unexpected extra argument"),
+        (["stat"], "Missing argument 'NAME'"),
+        (["rm"], "Missing argument 'NAME'"),
         (["server", "--port", "65536"], "--port"),
         (["server", "--port", "-1"], "--port"),
         (["server", "--config", "a", "--port", "1"], "--config leaves out"),
@@ -76,7 +89,7 @@ def test_version() -> None:
         (["broker", "surplus"], "surplus"),
         (["provision", "--port", "0"], "--port"),
         (["demo", "none.bin"], "none.bin: No such file or directory"),
-        (["demo", "/"], "/: is a directory; name the files in it"),
+        (["demo", "/"], "/: is a directory; name a file"),
     ],
 )
 def test_usage_error_is_one_line(arguments: list[str], words: str) -> None:
@@ -97,6 +110,9 @@ def test_every_exit_code_is_explained() -> None:
     ("error", "code"),
     [
         (ConnectError("x"), 3),
+        (NotConnectedError("x"), 3),
+        (NoAnswerError("x"), 1),
+        (InterruptedTransferError("x"), 130),
         (HomeInUseError("x"), 4),
         (HomeError("x"), 4),
         (ConfigurationError("x"), 5),

@@ -1,3 +1,6 @@
+import os
+import signal
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -8,34 +11,27 @@ from pytest_mock import MockerFixture
 from typer.testing import CliRunner, Result
 
 from dxlfabric.errors import ConnectError
-from dxlfiletransferclient import FileSendResult, FileSendSegmentResult, ServiceError
+from dxlfiletransferclient import NoAnswerError, NotConnectedError
+from dxlfiletransferclient.exchange.cancelling import Cancellation, TransferCancelledError
+from dxlfiletransferclient.exchange.engine import EngineOptions
+from dxlfiletransferclient.outcomes import Result as Ending
+from dxlfiletransferclient.protocol.messages import Overwrite
+from dxlfiletransferclient.sending.options import Links, SendOptions
 from dxlfiletransferservice.command import ExitCode, app
-from dxlfiletransferservice.command.send import names_on_server
+from dxlfiletransferservice.command.send import destination_of, name_for_standard_input
+from dxlfiletransferservice.command.standardinput import StandardInput
+from tests.fakeclient import Call, FakeClient, outcome
+from tests.waiting import wait_until
 
-Behaviour = Callable[[Path], None]
-
-
-class Client:
-    """Stands in for the client: takes note of what it is asked to send."""
-
-    def __init__(self, behaviour: Behaviour) -> None:
-        self.sent: list[tuple[Path, str, int]] = []
-        self._behaviour = behaviour
-
-    def send_file_request(
-        self, path: Path, name: str, size: int, callback: Callable[[FileSendSegmentResult], None]
-    ) -> FileSendResult:
-        self._behaviour(path)
-        self.sent.append((path, name, size))
-        callback(FileSendSegmentResult("id", 1, "store", 1))
-        return FileSendResult("id", path.stat().st_size, {"sha256": f"hash of {path.name}"})
+GOES_ON = "dxlft: interrupted; the same command goes on where this one stopped"
 
 
 @pytest.fixture
-def client(mocker: MockerFixture) -> Client:
-    client = Client(lambda _: None)
-    mocker.patch("dxlfiletransferservice.command.send.connect", side_effect=lambda _: nullcontext())
-    mocker.patch("dxlfiletransferservice.command.send.FileTransferClient", return_value=client)
+def client(mocker: MockerFixture) -> FakeClient:
+    client = FakeClient()
+    place = "dxlfiletransferservice.command.connecting"
+    mocker.patch(f"{place}.connect", side_effect=lambda _: nullcontext())
+    mocker.patch(f"{place}.FileTransferClient", return_value=client)
     return client
 
 
@@ -47,95 +43,224 @@ def files(tmp_path: Path) -> list[Path]:
     return [tmp_path / name for name in names]
 
 
-def send(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, ["send", "--config", "c", *(str(each) for each in arguments)])
+def send(*arguments: str | Path, standard_input: bytes | None = None) -> Result:
+    command = ["send", "--config", "c", *(str(each) for each in arguments)]
+    return CliRunner().invoke(app, command, input=standard_input)
+
+
+def problems(result: Result) -> list[str]:
+    return [line for line in result.stderr.splitlines() if line.startswith("dxlft: ")]
+
+
+def killed_once_cancelled(number: int) -> Callable[[Call], None]:
+    """Return what a transfer does that gets a signal."""
+
+    def during(call: Call) -> None:
+        os.kill(os.getpid(), number)
+        wait_until(lambda: call.cancel.cancelled)
+        call.cancel.check()
+
+    return during
 
 
 @pytest.mark.parametrize(
-    ("files", "to", "names"),
+    ("paths", "to", "destination"),
     [
-        (["a"], None, ["a"]),
-        (["d/a", "/e/b"], None, ["a", "b"]),
-        (["d/a"], "b", ["b"]),
-        (["d/a"], "e/b", ["e/b"]),
-        (["d/a"], "e/", ["e/a"]),
-        (["d/a", "b"], "e", ["e/a", "e/b"]),
-        (["d/a", "b"], "e/f/", ["e/f/a", "e/f/b"]),
+        (["a"], None, ""),
+        (["d/a", "/e/b"], None, ""),
+        (["d/a"], "b", "b"),
+        (["d/a"], "e/b", "e/b"),
+        (["d/a"], "e/", "e/"),
+        (["d/a", "b"], "e", "e/"),
+        (["d/a", "b"], "e/f/", "e/f/"),
     ],
 )
-def test_names_on_the_server(files: list[str], to: str | None, names: list[str]) -> None:
-    assert names_on_server([Path(each) for each in files], to) == names
+def test_destination(paths: list[str], to: str | None, destination: str) -> None:
+    assert destination_of(paths, to) == destination
 
 
 @pytest.mark.parametrize("to", [None, "e", "e/"])
 def test_two_files_with_one_name(to: str | None) -> None:
     with pytest.raises(typer.BadParameter, match="2 files would be stored as"):
-        names_on_server([Path("d/a"), Path("b"), Path("e/a")], to)
+        destination_of(["d/a", "b", "e/a"], to)
 
 
-def test_each_file_gets_a_line_at_the_end(client: Client, files: list[Path]) -> None:
+def test_path_that_is_empty(client: FakeClient, files: list[Path]) -> None:
+    for paths in ([""], [str(files[0]), ""]):
+        result = send(*paths)
+        assert result.exit_code == ExitCode.USAGE
+        assert "a PATH is empty" in result.stderr
+    assert client.calls == []
+
+
+def test_empty_tree_says_so(client: FakeClient, tmp_path: Path) -> None:
+    result = send(f"{tmp_path}/.")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("0 files, 0 bytes, ")
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["a.txt"], GOES_ON),
+        (["pipe"], "dxlft: interrupted"),
+        (
+            ["pipe", "a.txt"],
+            f"{GOES_ON}, but begins pipes and devices anew",
+        ),
+    ],
+)
+def test_what_is_said_of_pipes_when_it_is_interrupted(
+    client: FakeClient, files: list[Path], tmp_path: Path, names: list[str], words: str
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    client.during = killed_once_cancelled(signal.SIGINT)
+    result = send(*(files[0].with_name(name) for name in names))
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert problems(result) == [words]
+
+
+@pytest.mark.parametrize("to", ["../a", "/a", "b/../../a/"])
+def test_destination_outside_the_storage(to: str) -> None:
+    with pytest.raises(typer.BadParameter, match="file name '"):
+        destination_of(["a"], to)
+
+
+def test_each_file_gets_a_line_at_the_end(client: FakeClient, files: list[Path]) -> None:
+    client.outcomes = [outcome(f"in/{path.name}", path) for path in reversed(files)]
+
     result = send(*files, "--to", "in", "--segment-size", "1000")
 
     assert result.exit_code == 0
-    assert client.sent == [(path, f"in/{path.name}", 1000) for path in files]
+    (call,) = client.calls
+    assert call.what == [str(path) for path in files]
+    assert call.where == "in/"
     lines = result.stdout.splitlines()
     assert len(lines) == 3
     for path, line in zip(files, lines, strict=True):
-        size = path.stat().st_size
-        assert line.startswith(f"in/{path.name}: {size} bytes, SHA-256 hash of {path.name}, ")
+        start = f"in/{path.name}: 10 bytes, SHA-256 hash of in/{path.name}, "
+        assert line.startswith(start)
         assert line.endswith(" MB/s")
+    assert result.stderr == "100 % of 30 bytes, 0 of 3 files, 1.5 MB/s\n"
 
 
-def test_default_segments_are_large(client: Client, files: list[Path]) -> None:
+def test_defaults(client: FakeClient, files: list[Path]) -> None:
     assert send(files[0]).exit_code == 0
-    assert client.sent == [(files[0], "a.txt", 921_600)]
+    assert client.calls[0].options == SendOptions()
 
 
-def test_others_are_sent_after_one_has_failed(client: Client, files: list[Path]) -> None:
-    def refuse(path: Path) -> None:
-        if path == files[0]:
-            raise ServiceError("no room", 0)
+def test_options(client: FakeClient, files: list[Path]) -> None:
+    arguments = ["--overwrite", "newer", "--links", "keep", "--segment-size", "7"]
+    assert send(files[0], *arguments, "--patience", "2.5").exit_code == 0
+    assert client.calls[0].options == SendOptions(
+        overwrite=Overwrite.NEWER,
+        links=Links.KEEP,
+        segment_size=7,
+        engine=EngineOptions(patience=2.5),
+    )
 
-    client._behaviour = refuse
+
+def test_content_of_a_directory_alone(client: FakeClient, tmp_path: Path) -> None:
+    assert send(f"{tmp_path}/.").exit_code == 0
+    assert client.calls[0].what == [f"{tmp_path}/."]
+
+
+def test_tree_ends_with_a_summary(client: FakeClient, tmp_path: Path) -> None:
+    client.outcomes = [outcome(f"d/{name}", tmp_path / name) for name in "abc"]
+    result = send(tmp_path)
+    assert result.exit_code == 0
+    (line,) = result.stdout.splitlines()
+    assert line.startswith("3 files, 30 bytes, ")
+
+
+def test_tree_with_a_line_for_each_file(client: FakeClient, tmp_path: Path) -> None:
+    client.outcomes = [outcome(f"d/{name}", tmp_path / name) for name in "abc"]
+    result = send(tmp_path, "--verbose")
+    assert [line[:4] for line in result.stdout.splitlines()] == ["d/a:", "d/b:", "d/c:", "3 fi"]
+
+
+def test_others_are_sent_after_one_has_failed(client: FakeClient, files: list[Path]) -> None:
     missing = files[0].with_name("missing")
+    client.outcomes = [
+        outcome(files[0].name, files[0], result=Ending.FAILED, error=ValueError("no room")),
+        outcome(files[1].name, files[1]),
+    ]
 
-    result = send(files[0], missing, files[0].parent, files[1])
+    result = send(files[0], missing, files[1], "--to", "in")
 
     assert result.exit_code == ExitCode.FAILURE
-    assert [name for _, name, _ in client.sent] == ["b [red].txt"]
+    (call,) = client.calls
+    assert (call.what, call.where) == ([str(files[0]), str(files[1])], "in/")
     assert len(result.stdout.splitlines()) == 1
-    problems = [line for line in result.stderr.splitlines() if line.startswith("dxlft: ")]
-    assert problems == [
+    assert problems(result) == [
         f"dxlft: {missing}: No such file or directory",
-        f"dxlft: {files[0].parent}: is a directory; name the files in it",
-        f"dxlft: {files[0]}: Error: no room (0)",
+        f"dxlft: {files[0]}: no room",
     ]
 
 
-def test_nothing_is_connected_to_for_what_cannot_be_read(tmp_path: Path) -> None:
+def test_missing_file_counts_even_if_the_others_are_stored(
+    client: FakeClient, files: list[Path]
+) -> None:
+    client.outcomes = [outcome(files[0].name, files[0])]
+    result = send(files[0], "missing", "--to", "in")
+    assert result.exit_code == ExitCode.FAILURE
+    assert client.calls[0].where == "in/"
+    assert result.stdout.startswith("a.txt: 10 bytes")
+
+
+def test_nothing_is_connected_to_for_what_is_not_there(tmp_path: Path) -> None:
     result = send(tmp_path / "missing", "--home", tmp_path / "no home")
     assert result.exit_code == ExitCode.FAILURE
-    assert result.stderr.splitlines() == [
-        f"dxlft: {tmp_path / 'missing'}: No such file or directory"
-    ]
+    assert result.stderr == f"dxlft: {tmp_path / 'missing'}: No such file or directory\n"
 
 
-def test_interrupt_ends_it_and_says_what_was_done(client: Client, files: list[Path]) -> None:
-    def interrupt(path: Path) -> None:
-        if path == files[1]:
-            raise KeyboardInterrupt
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_it_and_says_what_was_done(
+    client: FakeClient, files: list[Path], number: int
+) -> None:
+    client.outcomes = [outcome(files[0].name, files[0])]
+    client.during = killed_once_cancelled(number)
+    before = signal.getsignal(number)
 
-    client._behaviour = interrupt
     result = send(*files)
+
     assert result.exit_code == ExitCode.INTERRUPTED
-    assert [name for _, name, _ in client.sent] == ["a.txt"]
-    assert result.stdout.startswith("a.txt: 0 bytes")
-    assert result.stderr.splitlines()[-1] == "dxlft: interrupted"
+    assert result.stdout.startswith("a.txt: 10 bytes")
+    assert result.stderr.splitlines() == [GOES_ON]
+    assert signal.getsignal(number) is before
+
+
+def test_interrupt_while_connecting(mocker: MockerFixture, files: list[Path]) -> None:
+    mocker.patch(
+        "dxlfiletransferservice.command.connecting.connect",
+        side_effect=lambda _: os.kill(os.getpid(), signal.SIGTERM),
+    )
+    result = send(files[0])
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert result.stderr == "dxlft: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(NoAnswerError("nobody answers"), 1), (NotConnectedError("the connection is lost"), 3)],
+)
+def test_failure_of_everything_comes_after_what_was_done(
+    client: FakeClient, files: list[Path], error: Exception, code: int
+) -> None:
+    def fail(_: Call) -> None:
+        raise error
+
+    client.outcomes = [outcome(files[0].name, files[0])]
+    client.during = fail
+    result = send(*files)
+    assert result.exit_code == code
+    assert result.stdout.startswith("a.txt: 10 bytes")
+    assert result.stderr == f"dxlft: {error}\n"
 
 
 def test_no_fabric(mocker: MockerFixture, files: list[Path]) -> None:
     mocker.patch(
-        "dxlfiletransferservice.command.send.connect",
+        "dxlfiletransferservice.command.connecting.connect",
         side_effect=ConnectError("broker a:1: nobody listens there"),
     )
     result = send(*files)
@@ -154,3 +279,78 @@ def test_configuration_that_is_missing(tmp_path: Path, files: list[Path]) -> Non
     result = send(*files, "--config", tmp_path / "none")
     assert result.exit_code == ExitCode.CONFIGURATION
     assert f"dxlft: {tmp_path}/none: there is no such client configuration\n" == result.stderr
+
+
+class Pipe:
+    """Standard input: the reading end of a pipe."""
+
+    def __init__(self, mocker: MockerFixture) -> None:
+        self.reader, self.writer = os.pipe()
+        mocker.patch(
+            "dxlfiletransferservice.command.send.StandardInput",
+            side_effect=lambda cancel: StandardInput(cancel, self.reader),
+        )
+
+    def write(self, data: bytes) -> None:
+        os.write(self.writer, data)
+
+    def close(self) -> None:
+        os.close(self.writer)
+
+
+@pytest.fixture
+def pipe(mocker: MockerFixture) -> Pipe:
+    return Pipe(mocker)
+
+
+def test_standard_input(client: FakeClient, pipe: Pipe) -> None:
+    pipe.write(b"0123456789")
+    pipe.close()
+    result = send("-", "--to", "in/a")
+    assert result.exit_code == 0
+    assert client.streamed == [b"0123", b"4567", b"89"]
+    assert client.calls[0].where == "in/a"
+    assert result.stdout.startswith("in/a: 10 bytes, SHA-256 hash of in/a, ")
+
+
+def test_interrupt_while_nothing_comes_on_standard_input(client: FakeClient, pipe: Pipe) -> None:
+    client.during = lambda _: os.kill(os.getpid(), signal.SIGINT)
+    result = send("-", "--to", "in/a")
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert result.stderr == "dxlft: interrupted\n"
+    assert result.stdout == ""
+    pipe.close()
+
+
+def test_reading_ends_when_it_is_cancelled() -> None:
+    reader, writer = os.pipe()
+    cancel = Cancellation()
+    os.write(writer, b"abc")
+    stream = StandardInput(cancel, reader)
+    assert stream.read(2) == b"ab"
+    cancel.cancel()
+    with pytest.raises(TransferCancelledError):
+        stream.read(2)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_standard_input_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(typer.BadParameter, match="is closed"):
+        name_for_standard_input(["-"], "a")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-"], "add --to NAME"),
+        (["-", "--to", "in/"], "add --to NAME"),
+        (["-", "--to", "../a"], "'../a' leads out of the storage directory"),
+        (["-", "a", "--to", "b"], "cannot be sent with other paths"),
+    ],
+)
+def test_standard_input_needs_a_name_and_no_company(arguments: list[str], words: str) -> None:
+    result = send(*arguments)
+    assert result.exit_code == ExitCode.USAGE
+    assert words in result.stderr
