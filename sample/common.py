@@ -11,6 +11,13 @@ CONFIG_FILE = os.environ.get("DXLCLIENT_CONFIG") or str(Path(__file__).parent / 
 logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
+def show_transfer(progress):
+    """Is called some times per second while files travel by version 2, and once at the end."""
+    if progress.total is not None:
+        percent = progress.done * 100 // progress.total if progress.total else 100
+        print(f"\rPercent complete: {percent}%", end="", flush=True)
+
+
 def show_progress(segment):
     """Is called after each segment that the service has stored."""
     percent = 100

@@ -18,6 +18,7 @@ SAMPLES = ROOT / "sample" / "basic"
 SEND, SERVICE, STORE = (
     SAMPLES / f"basic_{name}_example.py" for name in ("send_file_request", "service", "store")
 )
+SEND_2, GET, LIST = (SAMPLES / f"basic_{name}_example.py" for name in ("send", "get", "list"))
 SIZES = [0, 1, 51_200, 51_201, 300_000]
 
 
@@ -101,6 +102,77 @@ def test_a_service_of_its_own_stores_a_file(
     assert finish(sample, "Response:")["size"] == 300_000
     assert (tmp_path / "stored-files" / path.name).read_bytes() == path.read_bytes()
     assert not (running.storage / path.name).exists()
+
+
+def finish_transfer(sample: RunningProcess) -> tuple[list[str], dict[str, Any]]:
+    """Wait for a sample to end well, check what it printed and return its lines and report."""
+    assert sample.wait() == 0, sample.errors
+    assert sample.errors == ""
+    progress, _, rest = sample.output.replace("\r", "\n").partition("\nFiles:\n")
+    percents = [
+        int(each) for each in re.findall(r"^Percent complete: (\d+)%$", progress, re.MULTILINE)
+    ]
+    assert percents == sorted(percents)
+    assert percents[-1] == 100
+    files, _, rest = rest.partition("Report:\n")
+    text, _, elapsed = rest.partition("\n}\n")
+    assert re.fullmatch(r"Elapsed time \(ms\): \d+\.\d+\n", elapsed)
+    return files.splitlines(), json.loads(text + "}")
+
+
+def test_a_directory_goes_there_and_back_and_is_removed(
+    running: SampleFabric, processes: Processes, tmp_path: Path
+) -> None:
+    tree = tmp_path / "tree"
+    (tree / "below").mkdir(parents=True)
+    sizes = {make_file(tree, 2_000_000).name: 2_000_000, "below/file-3": 3}
+    make_file(tree / "below", 3)
+    report = {"files": 2, "bytes": sum(sizes.values()), "failed": 0}
+
+    sent = processes.start_python(SEND_2, tree, "moved", environment=running.environment)
+    lines, summary = finish_transfer(sent)
+    assert summary == report
+    assert sorted(lines) == sorted(f"stored: moved/tree/{n} {s}" for n, s in sizes.items())
+
+    got = processes.start_python(GET, "moved/tree", "copy", environment=running.environment)
+    lines, summary = finish_transfer(got)
+    assert summary == report
+    for name in sizes:
+        assert (tmp_path / "copy" / "tree" / name).read_bytes() == (tree / name).read_bytes()
+
+    listed = processes.start_python(LIST, "moved", "remove", environment=running.environment)
+    assert listed.wait() == 0, listed.errors
+    assert listed.output.splitlines() == [
+        "directory: moved/tree 0",
+        "directory: moved/tree/below 0",
+        "file: moved/tree/below/file-3 3",
+        "file: moved/tree/file-2000000 2000000",
+        "Removed: 5",
+    ]
+    assert not (running.storage / "moved").exists()
+
+
+def test_nothing_is_removed_unless_that_is_asked_for(
+    running: SampleFabric, processes: Processes, tmp_path: Path
+) -> None:
+    (running.storage / "kept").mkdir()
+    make_file(running.storage / "kept", 1)
+    listed = processes.start_python(LIST, "kept", environment=running.environment)
+    assert listed.wait() == 0, listed.errors
+    assert listed.output == "file: kept/file-1 1\n"
+    assert (running.storage / "kept" / "file-1").exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [(SEND_2, "PATH [DIR]"), (GET, "NAME [DIR]"), (LIST, "DIR [remove]")],
+)
+def test_wrong_arguments_show_the_usage_of_version_2(
+    processes: Processes, running: SampleFabric, script: Path, arguments: str
+) -> None:
+    sample = processes.start_python(script, environment=running.environment)
+    assert sample.wait() == 1
+    assert sample.errors == f"Usage: {script.name} {arguments}\n"
 
 
 @pytest.mark.parametrize("script", [SEND, SERVICE, STORE])
