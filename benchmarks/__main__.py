@@ -1,28 +1,19 @@
-"""``python -m benchmarks``: measures, prints a table, writes JSON."""
+"""``python -m benchmarks``: measures, prints tables, writes JSON."""
 
 import argparse
-import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import measurements, report
-from benchmarks.fabric import Fabric, running_fabric
-from benchmarks.links import PLAIN, Link, LinkUnavailableError, ethernet
-from benchmarks.measurements import REQUEST_TOPIC, Row, Sample
+from benchmarks import report
+from benchmarks.groups import GROUPS, MEBIBYTE, PUBLISHED, Run
+from benchmarks.links import PLAIN, LinkUnavailableError, ethernet
 from benchmarks.processes import ProgramError
 
-SEGMENT_SIZES = (50 * 1024, 900 * 1024)
-"""Bytes per segment: the default of the published client, and about what a broker takes at most."""
-
-PUBLISHED = "0.1.x client"
-OURS = "this client"
-
-REPORT_WIDTH = 132
+REPORT_WIDTH = 140
 """Characters per line where the table goes into a file."""
 
 ROOT = Path(__file__).parents[1]
@@ -35,12 +26,7 @@ def main() -> int:
     arguments = _arguments()
     console = Console(width=None if sys.stdout.isatty() else REPORT_WIDTH)
     notes: list[str] = []
-    rows: list[Row] = []
-    senders = {OURS: sys.executable}
-    if PEERS.exists():
-        # The first of them is the one that the others are compared with.
-        senders = {PUBLISHED: str(PEERS)} | senders
-    else:
+    if not PEERS.exists():
         notes.append(f"left out: {PUBLISHED}: run this by make bench, which installs it")
     with ExitStack() as stack:
         links = [PLAIN]
@@ -48,85 +34,41 @@ def main() -> int:
             links.append(stack.enter_context(ethernet()))
         except LinkUnavailableError as error:
             notes.append(f"left out: MTU 1500: {error}")
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dxlft-bench-")))
-        source = home / "source"
-        _make_source(source, arguments.size * report.MEBIBYTE)
+        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="dxlft-bench-"))
+        run = Run(
+            home=Path(home),
+            links=links,
+            rounds=arguments.rounds,
+            size=arguments.size * MEBIBYTE,
+            published=str(PEERS) if PEERS.exists() else None,
+            tell=console.print,
+        )
         try:
-            for link in links:
-                rows += _measure(home, link, source, arguments.rounds, console, senders)
+            for name in arguments.only or GROUPS:
+                GROUPS[name](run)
         except ProgramError as error:
-            console.print(f"[red]{error}[/red]")
+            console.print(str(error), style="red", markup=False)
             return 1
-    report.show(rows, console)
+    report.show(run.rows, console)
+    report.show_figures(run.figures, console)
     for note in notes:
         console.print(note)
-    report.write_json(rows, notes, arguments.json)
+    report.write_json(run.rows, run.figures, notes, arguments.json)
     console.print(f"written: {arguments.json}")
     return 0
 
 
-def _measure(
-    home: Path,
-    link: Link,
-    source: Path,
-    rounds: int,
-    console: Console,
-    senders: Mapping[str, str],
-) -> Iterator[Row]:
-    """Yield the rows of one network; ``senders`` are names and the Python that each runs in."""
-    size = source.stat().st_size
-    with running_fabric(home / link.name.replace(" ", "-"), link) as fabric:
-        yield _forwarding(fabric, rounds, console)
-        with fabric.transfer_service() as service:
-            for segment_size in SEGMENT_SIZES:
-                samples: dict[str, list[Sample]] = {}
-                # Taking turns spreads whatever else the machine does over all senders.
-                for _ in range(rounds):
-                    for who, interpreter in senders.items():
-                        with _told(console, f"{who}, {segment_size} bytes, {link.name}"):
-                            sample = measurements.version_1(
-                                fabric,
-                                service,
-                                source,
-                                segment_size=segment_size,
-                                who=who,
-                                interpreter=interpreter,
-                            )
-                        samples.setdefault(who, []).append(sample)
-                what = f"{size // report.MEBIBYTE} MiB in {segment_size // 1024} KiB segments"
-                for who, found in samples.items():
-                    yield Row.of(what, who, link.name, found)
-
-
-def _forwarding(fabric: Fabric, rounds: int, console: Console) -> Row:
-    found = []
-    with fabric.answering_service(REQUEST_TOPIC) as service:
-        for _ in range(rounds):
-            with _told(console, f"requests, {fabric.link.name}"):
-                found.append(measurements.forwarding(fabric, service))
-    what = f"{measurements.FORWARDED_SIZE // 1024} KiB requests, {measurements.FORWARDED_IN_FLIGHT}"
-    return Row.of(f"{what} in flight", "official DXL client", fabric.link.name, found)
-
-
-@contextmanager
-def _told(console: Console, what: str) -> Iterator[None]:
-    if console.is_terminal:
-        with console.status(what):
-            yield
-    else:
-        console.print(what)
-        yield
-
-
-def _make_source(path: Path, size: int) -> None:
-    with path.open("wb") as file:
-        for _ in range(size // report.MEBIBYTE):
-            file.write(os.urandom(report.MEBIBYTE))
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--size", type=int, default=64, help="MiB of the file (default: 64)")
+    names = ", ".join(GROUPS)
+    parser.add_argument(
+        "--only",
+        metavar="GROUP",
+        action="append",
+        choices=list(GROUPS),
+        help=f"what to measure, may be repeated (default: all of {names})",
+    )
+    parser.add_argument("--size", type=int, default=256, help="MiB of the file (default: 256)")
     parser.add_argument("--rounds", type=int, default=3, help="runs per row (default: 3)")
     parser.add_argument("--json", type=Path, default=RESULTS, help=f"default: {RESULTS.name}")
     return parser.parse_args()

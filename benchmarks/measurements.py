@@ -1,4 +1,4 @@
-"""What is measured: each function makes one row of the result."""
+"""What is measured: each function makes one sample."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -13,12 +13,12 @@ from benchmarks.processes import ProgramError, Server, python, run
 REQUEST_TOPIC = "/benchmark/requests"
 
 FORWARDED_SIZE = 900 * 1024
-"""Bytes of the requests that measure what forwarding costs: segments as the client sends them."""
+"""Bytes of the requests that measure what forwarding costs: segments as version 1 can send them."""
 
 FORWARDED_BYTES = 1_000_000_000
 """Bytes in all of those requests: so many that setting up connections does not count."""
 
-FORWARDED_IN_FLIGHT = 8
+IN_FLIGHT = 8
 """Requests under way at once: enough that the broker never waits for a client."""
 
 
@@ -28,7 +28,8 @@ class Sample:
 
     Attributes:
         rate: Bytes per second.
-        sender_cpu: Processor seconds of the sender per GB (10**9 bytes).
+        files_rate: Files per second; 0 where there was one.
+        sender_cpu: Processor seconds of the sending (or getting) process per GB (10**9 bytes).
         broker_cpu: The same, of the broker.
         service_cpu: The same, of the service.
         sender_peak: Largest resident memory of the sender, in bytes.
@@ -37,6 +38,7 @@ class Sample:
     """
 
     rate: float
+    files_rate: float = 0.0
     sender_cpu: float
     broker_cpu: float
     service_cpu: float
@@ -92,25 +94,80 @@ def version_1(
         str(segment_size),
     ]
     sample = _measured(fabric, service, source.stat().st_size, lambda: run(command, fabric.link))
-    stored = fabric.storage / name
-    if _sha256(stored) != _sha256(source):
-        raise ProgramError(f"{stored} differs from {source}")
-    stored.unlink()
+    _check_and_remove(fabric.storage / name, source)
     return sample
 
 
-def forwarding(fabric: Fabric, service: Server) -> Sample:
-    """Send requests as fast as the bus carries them."""
-    count = FORWARDED_BYTES // FORWARDED_SIZE
+def version_2(
+    fabric: Fabric, service: Server, source: Path, *, configuration: Path | None = None
+) -> Sample:
+    """Send a file or tree once with version 2 of the transfer and check what was stored.
+
+    Args:
+        fabric: Where to send it.
+        service: The transfer service, for its costs.
+        source: The file or directory.
+        configuration: The sender's way to the fabric, unless it is the usual one.
+
+    Raises:
+        ProgramError: The sender failed, or what was stored differs.
+    """
+    target = "sent/" if source.is_dir() else "sent"
+    command = python(
+        PROGRAMS / "transfer_version2.py",
+        configuration or fabric.client_configuration,
+        *("send", source, target),
+    )
+    sample = _measured(fabric, service, _size_of(source), lambda: run(command, fabric.link))
+    stored = fabric.storage / "sent"
+    if source.is_dir():
+        _check_tree(stored / source.name, source)
+        # Removing so many files would slow the next run down.
+        stored.rename(fabric.home / f"moved-aside-{len(list(fabric.home.iterdir()))}")
+    else:
+        _check_and_remove(stored, source)
+    return sample
+
+
+def download(fabric: Fabric, service: Server, source: Path) -> Sample:
+    """Get a file that the service has once, and check what came.
+
+    Raises:
+        ProgramError: It failed, or what came differs.
+    """
+    stored = fabric.storage / "offered"
+    if not stored.exists():
+        stored.hardlink_to(source)
+    target = fabric.home / "got"
+    command = python(
+        PROGRAMS / "transfer_version2.py",
+        *(fabric.client_configuration, "get", stored.name, target),
+    )
+    sample = _measured(fabric, service, source.stat().st_size, lambda: run(command, fabric.link))
+    _check_and_remove(target, source)
+    return sample
+
+
+def bus_limit(
+    fabric: Fabric, service: Server, *, request_size: int, total: int, in_flight: int = IN_FLIGHT
+) -> Sample:
+    """Send requests with the official client as fast as the bus carries them: no disk, no hash.
+
+    Args:
+        fabric: Where to send them.
+        service: Who answers them with a few bytes.
+        request_size: Bytes of content in each.
+        total: Bytes in all.
+        in_flight: Requests under way at once.
+    """
+    count = max(total // request_size, 1)
     command = python(
         PROGRAMS / "send_requests.py",
         fabric.client_configuration,
         REQUEST_TOPIC,
-        str(count),
-        str(FORWARDED_SIZE),
-        str(FORWARDED_IN_FLIGHT),
+        *map(str, (count, request_size, in_flight)),
     )
-    return _measured(fabric, service, count * FORWARDED_SIZE, lambda: run(command, fabric.link))
+    return _measured(fabric, service, count * request_size, lambda: run(command, fabric.link))
 
 
 def _measured(
@@ -122,8 +179,10 @@ def _measured(
     broker_after = fabric.broker.cost()
     service_after = service.cost()
     gigabytes = size / 1e9
+    files = sent.get("files", 1)
     return Sample(
         rate=size / sent["seconds"],
+        files_rate=files / sent["seconds"] if files > 1 else 0.0,
         sender_cpu=sent["cpu"] / gigabytes,
         broker_cpu=(broker_after.cpu - broker_before.cpu) / gigabytes,
         service_cpu=(service_after.cpu - service_before.cpu) / gigabytes,
@@ -131,6 +190,24 @@ def _measured(
         broker_peak=broker_after.peak,
         service_peak=service_after.peak,
     )
+
+
+def _size_of(source: Path) -> int:
+    if not source.is_dir():
+        return source.stat().st_size
+    return sum(path.stat().st_size for path in source.rglob("*") if path.is_file())
+
+
+def _check_tree(stored: Path, source: Path) -> None:
+    for path in source.rglob("*"):
+        if path.is_file() and (stored / path.relative_to(source)).read_bytes() != path.read_bytes():
+            raise ProgramError(f"{path} was stored with another content")
+
+
+def _check_and_remove(stored: Path, source: Path) -> None:
+    if _sha256(stored) != _sha256(source):
+        raise ProgramError(f"{stored} differs from {source}")
+    stored.unlink()
 
 
 def _sha256(path: Path) -> str:

@@ -54,6 +54,8 @@ class Server:
         self._command = [*link.prefix, *command]
         self._log = log
         self._process: subprocess.Popen[str] | None = None
+        self.ready = ""
+        """The line with which it said that it is ready."""
 
     def __enter__(self) -> Self:
         with self._log.open("w") as log:
@@ -91,6 +93,12 @@ class Server:
         times = process.cpu_times()
         return Cost(times.user + times.system, _peak(self._process.pid))
 
+    def kill(self) -> None:
+        """End the program as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+        self.stop()
+
     def stop(self) -> None:
         """End the program."""
         process, self._process = self._process, None
@@ -108,6 +116,7 @@ class Server:
             raise ProgramError("the program's output is not read")
         for line in process.stdout:
             if line.startswith("ready"):
+                self.ready = line
                 return
         process.wait(STOP_SECONDS)
         raise ProgramError(
