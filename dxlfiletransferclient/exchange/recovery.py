@@ -67,8 +67,9 @@ class Question:
 class Search:
     """The search for an instance, in rounds.
 
-    A round asks the broker's registry who serves the topic, and says hello to each of them; where
-    the registry knows nobody, it says hello to whomever the broker chooses.
+    A round asks the broker's registry who serves the topic, and says hello to each of them. At the
+    start it says hello to whomever the broker chooses at the same time, which saves a round trip
+    where there is one instance; later it does so where the registry knows nobody.
 
     Args:
         hello_topic: The topic of ``hello``.
@@ -133,6 +134,8 @@ class Search:
             except RefusedError as error:
                 self.refused(question, error, now)
                 return
+            if question.round == self.rounds:
+                self._asked.add(service_id)
             self._greeted(Instance(question.service_id or service_id, hello))
         self._close(question, now)
 
@@ -142,7 +145,7 @@ class Search:
             logger.debug("the broker does not tell its services: %s", error)
             self._registered(())
         elif error.remedy is Remedy.REPEAT:
-            self._silent = True
+            self._silent |= question in self._open
         else:
             self.refusal = error
             self._alive.pop(question.service_id, None)
@@ -150,6 +153,8 @@ class Search:
 
     def due(self) -> float:
         """When to call :meth:`questions` again though nothing was heard."""
+        if self._lost is None and (self.nobody or self.outcome(self._begin)):
+            return self._begin  # it is clear already, perhaps since an answer was given up
         return min([self._next_round] if self._over else self._open.values(), default=math.inf)
 
     def outcome(self, now: float) -> Instance | None:
@@ -178,6 +183,11 @@ class Search:
         return not self._claimed or self.rounds >= PATIENT_ROUNDS
 
     @property
+    def _unpinned(self) -> list[Question]:
+        greetings = (each for each in self._open if each.topic == self._hello_topic)
+        return [each for each in greetings if not each.service_id]
+
+    @property
     def _over(self) -> bool:
         return not self._open and not self._queue
 
@@ -190,6 +200,8 @@ class Search:
         if self._lost is not None:
             # The registry may not know it for the moment, or never.
             self._greet(self._lost.service_id)
+        elif self.rounds == 1:
+            self._greet("")
 
     def _close(self, question: Question, now: float) -> None:
         was_open = self._open.pop(question, None) is not None
@@ -199,10 +211,16 @@ class Search:
 
     def _registered(self, ids: tuple[str, ...]) -> None:
         self._claimed = bool(ids)
+        if len(ids) == 1 and self._unpinned:
+            return  # a hello is on its way to it already
         for service_id in ids:
             self._greet(service_id)
         if not ids:
             self._greet("")
+        elif self._queue:
+            # Each is asked itself: the hello to any of them is not worth waiting for if it is lost.
+            for question in self._unpinned:
+                del self._open[question]
 
     def _greet(self, service_id: str) -> None:
         if service_id in self._asked or service_id in self._leaving:

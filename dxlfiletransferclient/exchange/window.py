@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 FEWEST_SEGMENTS: Final = 4
-"""Segments that are outstanding at least, and at the start.
+"""Segments that are outstanding at least.
 
 Sender, broker, service and the answer on its way back each have one then. It costs so many segments
 of memory in each process, and fewer let processes wait for one another on a bus without delay.
@@ -22,9 +22,16 @@ GAIN: Final = 2.0
 room to find out that the rate has grown.
 """
 
-START_GROWTH: Final = 0.5
-"""Part of each acknowledged byte by which the window grows at the start: half as much again in each
-round trip. Doubling would be there sooner and overshoot by more."""
+FIRST_SEGMENTS: Final = 8
+"""Segments that are outstanding at the start.
+
+Each halving costs a round trip more until the window fits a long way to the service. Where the way
+is short, half of them wait somewhere for some tenths of a second, until the window has shrunk.
+"""
+
+START_GROWTH: Final = 1.0
+"""Part of each acknowledged byte by which the window grows at the start: it doubles in each round
+trip. Half as much would overshoot by less and take longer to be there."""
 
 GROWING: Final = 1.15
 """A rate that rises by this factor in a round trip shows that a larger window was useful."""
@@ -131,7 +138,7 @@ class Window:
         self._largest = largest
         self._granted = granted
         self._unit = float(segment_size)
-        self._size = FEWEST_SEGMENTS * self._unit
+        self._size = FIRST_SEGMENTS * self._unit
         self._in_flight = 0
         self._starting = True
         self._cut_at = -math.inf

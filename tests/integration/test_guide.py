@@ -43,8 +43,10 @@ def run(processes: Processes, directory: Path, text: str) -> RunningProcess:
 
 class TestExamples:
     @pytest.fixture(autouse=True)
-    def home(self, shared: CommandLine, tmp_path: Path) -> None:
-        (tmp_path / "my-home").symlink_to(shared.home)
+    def home(self, dxlft: CommandLine, tmp_path: Path) -> None:
+        # A server of their own: what others have stored would show in the lists.
+        dxlft.server()
+        (tmp_path / "my-home").symlink_to(dxlft.home)
 
     def test_sending_and_receiving(self, processes: Processes, tmp_path: Path) -> None:
         content = write(tmp_path / "my.pcap", LARGE)

@@ -169,7 +169,7 @@ def test_a_slow_line_is_not_clogged_by_repeats() -> None:
     run(bus, job)
     assert job.complete
     # Before the first answer nobody can know how slow it is.
-    assert len(bus.asks_of(Verb.SEGMENT)) <= 50 + 6
+    assert len(bus.asks_of(Verb.SEGMENT)) <= 50 + 10
 
 
 def test_a_long_line_is_filled() -> None:
@@ -215,7 +215,7 @@ def test_busy_services_slow_the_engine_down_and_nothing_piles_up(
     engine = run(bus, job)
     assert job.complete
     before = [asked for asked in bus.asks_of(Verb.SEGMENT) if asked.at < 1060]
-    assert len(before) < 120
+    assert len(before) < 200
     assert {asked.parcel.fields["number"] for asked in before} <= {str(n) for n in range(8)}
     assert engine.window >= 1000
 

@@ -11,7 +11,7 @@ import pytest
 
 from dxlfiletransferclient.exchange.jobs import Ask
 from dxlfiletransferclient.exchange.pending import MOST_LATE, Pending, PendingAsks
-from dxlfiletransferclient.exchange.window import FIRST_TIMEOUT, Window
+from dxlfiletransferclient.exchange.window import FIRST_SEGMENTS, FIRST_TIMEOUT, Window
 from dxlfiletransferclient.protocol.parcels import Parcel
 from dxlfiletransferclient.protocol.verbs import Verb
 
@@ -67,21 +67,21 @@ def test_what_is_answered_is_gone(desk: Desk) -> None:
 
 
 def test_only_what_fits_is_sent_and_small_talk_always_is(desk: Desk) -> None:
-    for _ in range(6):
+    for _ in range(FIRST_SEGMENTS + 2):
         desk.add()
     desk.add(0)
     sent = desk.send(0.0)
-    assert [pending.ask.cost for pending in sent] == [1000, 1000, 1000, 1000, 0]
+    assert [pending.ask.cost for pending in sent] == [*[1000] * FIRST_SEGMENTS, 0]
     assert desk.asks.room == 0
     desk.answer(1, 0.1)
     assert len(desk.send(0.1)) == 1
 
 
 def test_small_ones_do_not_pass_a_large_one(desk: Desk) -> None:
-    desk.add(3000)
-    desk.add(3000)
+    desk.add(5000)
+    desk.add(5000)
     desk.add(500)
-    assert [pending.ask.cost for pending in desk.send(0.0)] == [3000]
+    assert [pending.ask.cost for pending in desk.send(0.0)] == [5000]
 
 
 def test_a_time_out_sends_again_and_either_answer_counts(desk: Desk) -> None:
@@ -151,8 +151,8 @@ def test_what_is_refused_for_now_waits_and_takes_no_room(desk: Desk) -> None:
     assert pending is not None
     desk.asks.again(pending, 5.0)
     assert desk.asks.window.in_flight == 0
-    assert desk.asks.window.size == 2000
-    assert desk.asks.room == 1000  # what waits comes first
+    assert desk.asks.window.size == 4000
+    assert desk.asks.room == 3000  # what waits comes first
     assert desk.send(4.9) == []
     assert desk.asks.due(4.9) == 5.0
     assert desk.send(5.0) == [pending]

@@ -78,7 +78,7 @@ def lost(**more: object) -> Conversation:
 
 def test_at_the_start_everybody_is_greeted_and_one_chosen() -> None:
     search = start()
-    assert search.ask(10.0) == ["registry"]
+    assert search.ask(10.0) == ["registry", "any"]
     search.tell("registry", registry("{a}", "{b}"), 10.1)
     assert search.ask(10.1) == ["{a}", "{b}"]
     search.tell("{a}", "A", 10.2)
@@ -122,13 +122,130 @@ def test_one_that_is_silent_is_asked_twice_before_it_is_passed_over() -> None:
 )
 def test_without_the_registry_anybody_will_do(useless: Parcel | RefusedError | None) -> None:
     search = start()
-    search.ask(10.0)
+    assert search.ask(10.0) == ["registry", "any"]
+    search.tell("any", "A", 10.0)
+    assert search.outcome(10.0) is None
     now = 10.0 if useless else 10.0 + FIRST_WAIT
     if useless:
         search.tell("registry", useless, now)
+    assert search.ask(now) == []
+    assert search.outcome(now) == "{picked}"
+
+
+@pytest.mark.parametrize("useless", [registry(), NO_SERVICE, None], ids=str)
+def test_without_the_registry_anybody_is_asked_again(
+    useless: Parcel | RefusedError | None,
+) -> None:
+    search = start()
+    search.ask(10.0)
+    now = 10.0 + FIRST_WAIT
+    if useless:
+        search.tell("registry", useless, 10.0)
+    assert search.ask(now) == []
+    assert not search.search.nobody
+    now = search.search.due()
+    assert search.ask(now) == ["registry"]
+    if useless:
+        search.tell("registry", useless, now)
+    else:
+        now = search.search.due()
     assert search.ask(now) == ["any"]
     search.tell("any", "A", now)
     assert search.outcome(now) == "{picked}"
+
+
+def test_a_single_one_is_not_greeted_again_while_a_hello_is_on_its_way() -> None:
+    search = start()
+    search.ask(10.0)
+    search.tell("registry", registry("{picked}"), 10.1)
+    assert search.ask(10.1) == []
+    assert search.outcome(10.1) is None
+    search.tell("any", "A", 10.2)
+    assert search.outcome(10.2) == "{picked}"
+
+
+def test_who_has_answered_already_is_not_greeted_again() -> None:
+    search = start()
+    search.ask(10.0)
+    search.tell("any", "A", 10.1)
+    assert search.outcome(10.1) is None
+    search.tell("registry", registry("{b}", "{picked}"), 10.1)
+    assert search.ask(10.1) == ["{b}"]
+    assert search.outcome(10.1) is None
+    search.tell("{b}", "B", 10.2)
+    assert [each.service_id for each in search.search.alive] == ["{b}", "{picked}"]
+    assert search.outcome(10.2) is not None
+
+
+def test_a_single_one_is_greeted_if_nobody_was_there_before() -> None:
+    search = start()
+    search.ask(10.0)
+    search.tell("any", NO_SERVICE, 10.1)
+    search.tell("registry", registry("{new}"), 10.1)
+    assert not search.search.nobody
+    assert search.ask(10.1) == ["{new}"]
+    search.tell("{new}", "A", 10.2)
+    assert search.outcome(10.2) == "{new}"
+
+
+@pytest.mark.parametrize("answer", [RefusedError(ErrorCode.BUSY, "busy"), NO_SERVICE, None])
+def test_where_each_is_greeted_the_hello_to_anybody_holds_up_nothing(
+    answer: RefusedError | None,
+) -> None:
+    search = start()
+    search.ask(10.0)
+    search.tell("registry", registry("{a}", "{b}"), 10.1)
+    search.ask(10.1)
+    if answer:
+        search.tell("any", answer, 10.2)
+    search.tell("{a}", "A", 10.2)
+    assert search.outcome(10.2) is None
+    search.tell("{b}", "B", 10.2)
+    assert search.outcome(10.2) in {"{a}", "{b}"}
+
+
+def test_whoever_is_ending_is_not_taken_though_the_hello_to_anybody_reached_it() -> None:
+    search = Conversation(Search(TOPIC, 10.0, key="key", leaving={"{picked}"}))
+    search.ask(10.0)
+    search.tell("registry", registry("{b}"), 10.0)
+    assert search.ask(10.0) == []
+    search.tell("any", "A", 10.1)
+    assert search.outcome(10.1) is None
+    assert not search.search.nobody
+    now = search.search.due()
+    search.ask(now)
+    search.tell("registry", registry("{b}"), now)
+    assert search.ask(now) == ["{b}"]
+    search.tell("{b}", "B", now)
+    assert search.outcome(now) == "{b}"
+
+
+def test_anybody_is_waited_for_where_all_that_are_known_are_ending() -> None:
+    search = Conversation(Search(TOPIC, 10.0, key="key", leaving={"{a}", "{b}"}))
+    search.ask(10.0)
+    search.tell("registry", registry("{a}", "{b}"), 10.0)
+    assert search.ask(10.0) == []
+    assert search.search.due() == 10.0 + FIRST_WAIT
+    search.tell("any", "C", 10.1)
+    assert search.outcome(10.1) == "{picked}"
+
+
+def test_a_late_answer_does_not_stand_for_one_of_this_round() -> None:
+    search = lost(failover_after=0.0)
+    search.ask(10.0)
+    search.tell("{a}", NO_SERVICE, 10.0)
+    search.tell("registry", registry("{b}"), 10.0)
+    search.ask(10.0)
+    late = search.open["{b}"]
+    search.ask(10.0 + FIRST_WAIT)
+    now = search.search.due()
+    assert search.ask(now) == ["registry", "{a}"]
+    search.search.answered(late, encode(hello("B")), "{b}", now)
+    search.tell("{a}", NO_SERVICE, now)
+    search.tell("registry", registry("{b}"), now)
+    assert search.ask(now) == ["{b}"]
+    search.tell("{b}", NO_SERVICE, now)
+    assert search.outcome(now) is None
 
 
 def test_nobody_is_sure_only_when_all_have_answered() -> None:
@@ -147,7 +264,7 @@ def test_one_that_the_registry_tells_of_may_be_starting_anew() -> None:
     search.ask(10.0)
     search.tell("registry", registry("{old}"), 10.0)
     search.ask(10.0)
-    search.tell("{old}", NO_SERVICE, 10.1)
+    search.tell("any", NO_SERVICE, 10.1)
     known = [search.search.nobody]
     now = search.search.due()
     assert now <= 10.5
@@ -166,7 +283,7 @@ def test_what_may_pass_is_asked_again(passing: Parcel | RefusedError) -> None:
     search.ask(10.0)
     search.tell("registry", registry("{a}"), 10.0)
     search.ask(10.0)
-    search.tell("{a}", passing, 10.1)
+    search.tell("any", passing, 10.1)
     assert not search.search.nobody
     assert search.outcome(10.1) is None
     now = search.search.due()

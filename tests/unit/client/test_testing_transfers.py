@@ -47,6 +47,9 @@ files = st.dictionaries(names, st.tuples(sizes, st.integers(0, 9)), min_size=3)
 moments = st.sampled_from([0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 3.0])
 pauses = st.sampled_from([0.1, 0.5, 1.0, 3.0, 7.0, 20.0])
 
+ARRIVED = 2.0
+"""Seconds of virtual time after which everything that was on its way has arrived or is lost."""
+
 
 class TransferMachine(RuleBasedStateMachine):
     """Sends a directory, gets what is stored, and has bad luck."""
@@ -130,7 +133,7 @@ class TransferMachine(RuleBasedStateMachine):
         self.bus.at(self.bus.now() + after, cancel.cancel)
         with suppress(TransferCancelledError):
             self.send(cancel=cancel)
-        self.bus.run(after)
+        self.bus.run(after + ARRIVED)
         self.check_partly_sent(before)
 
     @rule()
@@ -212,7 +215,7 @@ class TransferMachine(RuleBasedStateMachine):
         alive = False
         self.bus.abandon()
         # What was on its way arrives before anything else is done.
-        self.bus.run(2)
+        self.bus.run(ARRIVED)
 
     def crash(self) -> None:
         self.service.crash()

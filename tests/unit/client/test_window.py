@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dxlfiletransferclient.exchange.window import (
     FEWEST_SEGMENTS,
+    FIRST_SEGMENTS,
     FIRST_TIMEOUT,
     Departure,
     RoundTrip,
@@ -61,7 +62,7 @@ def test_no_more_waits_on_the_way_than_is_useful() -> None:
     line, adapted = Line(rate=100 * MIB, delay=0.001), window()
     line.run(adapted, 10.0)
     assert adapted.size == FEWEST_SEGMENTS * MIB
-    assert line.most <= 3 * FEWEST_SEGMENTS * MIB
+    assert line.most <= 2 * FIRST_SEGMENTS * MIB
 
 
 def test_what_it_holds_does_not_creep_up_over_a_long_time() -> None:
@@ -95,12 +96,12 @@ def test_losses_halve_it_once_per_round_trip_and_it_recovers() -> None:
     sent = [adapted.sent(MIB, 0.0) for _ in range(4)]
     for departure in sent:
         adapted.lost(departure, 1.0)
-    assert adapted.size == 2 * MIB
+    assert adapted.size == FIRST_SEGMENTS * MIB // 2
     assert adapted.in_flight == 0
     later = [adapted.sent(MIB, 1.0), adapted.sent(MIB, 1.5)]
     for departure in later:
         adapted.lost(departure, 3.0)
-    assert adapted.size == MIB
+    assert adapted.size == FIRST_SEGMENTS * MIB // 4
     line = Line(rate=60 * MIB, delay=0.05)
     line.time = 10.0
     line.run(adapted, 5.0)
@@ -127,7 +128,7 @@ def test_the_service_may_take_back_and_give_again() -> None:
     adapted.limit(0)
     assert adapted.size == 1
     adapted.limit(64 * MIB)
-    assert adapted.size == FEWEST_SEGMENTS * MIB
+    assert adapted.size == FIRST_SEGMENTS * MIB
 
 
 def test_small_talk_neither_fills_nor_moves_it() -> None:
@@ -137,7 +138,7 @@ def test_small_talk_neither_fills_nor_moves_it() -> None:
     adapted.slow(departure, 1.0)
     adapted.arrived(adapted.sent(0, 1.0), 30.0)
     assert adapted.in_flight == 0
-    assert adapted.size == FEWEST_SEGMENTS * MIB
+    assert adapted.size == FIRST_SEGMENTS * MIB
 
 
 def test_a_late_answer_counts_as_delivered_and_not_twice_as_landed() -> None:
