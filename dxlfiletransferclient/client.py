@@ -57,7 +57,7 @@ class FileTransferClient(Client):
             with DxlClient(config) as dxl_client:
                 dxl_client.connect()
                 client = FileTransferClient(dxl_client)
-                client.send("/tmp/may.csv", "reports/may.csv").raise_for_failure()
+                client.send("may.csv", "reports/may.csv").raise_for_failure()
                 client.send("pictures", "2026/").raise_for_failure()
                 client.get("2026/pictures", "copies/").raise_for_failure()
     """

@@ -189,7 +189,7 @@ class Target:
         try:
             parent.make(name)
         except FileExistsError:
-            pass  # Somebody else made it first; what it is shows when it is opened.
-        else:
-            self._on_made(parent)
+            # Somebody else made it first; what it is shows when it is opened.
+            return parent.child(name)
+        self._on_made(parent)
         return parent.child(name)

@@ -62,7 +62,7 @@ def demo_command(
     \b
     Examples:
       dxlft demo
-      dxlft demo holiday.mp4 --home /tmp/try
+      dxlft demo holiday.mp4 --home try
     """
     log_to_stderr(service=False, verbose=verbose)
     if file is not None:

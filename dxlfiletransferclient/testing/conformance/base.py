@@ -34,7 +34,7 @@ class StoreTests:
             directory: An empty directory of the test.
             needs: How it is to be configured.
         """
-        raise NotImplementedError
+        raise NotImplementedError("a class of tests has to say how its store is made")
 
     def reopen(self, store: Store) -> Store | None:
         """Open a store again that was closed, as a restarted service does.
