@@ -3,6 +3,5 @@
 ==========  =======================================================================
 ``caller``  makes calls over a bus, one at a time
 ``ledger``  what is told of one call, meanwhile and at its end (no input or output)
-``pause``   how soon something is asked for again (no input or output)
 ==========  =======================================================================
 """

@@ -14,7 +14,7 @@
 ``schedule``    things in order of a number (no input or output)
 ``window``      how many bytes may be outstanding, and how long to wait (no input or output)
 ``patience``    how long nothing may move forward (no input or output)
-``pausing``     how long to wait before something is tried again (no input or output)
+``pausing``     how long to wait before something is asked again (no input or output)
 ``question``    one small question and its answer, as a job
 ``pinning``     the instance in use: found at the start, and again when it was lost
 ``recovery``    how to look for it (no input or output)

@@ -17,6 +17,7 @@ from dxlfiletransferclient.exchange.instances import (
     registry_query,
     service_ids,
 )
+from dxlfiletransferclient.exchange.pausing import Pause
 from dxlfiletransferclient.protocol.coding import decode, encode
 from dxlfiletransferclient.protocol.messages import HelloAnswer, HelloRequest
 from dxlfiletransferclient.protocol.parcels import Parcel
@@ -43,8 +44,6 @@ LONGEST_PAUSE: Final = 1.0
 PATIENT_ROUNDS: Final = 2
 """Rounds at the start in which the instances that the registry tells of are waited for, before the
 choice is made among the others: one lost message or a restart must not change it."""
-
-_PAUSE_GROWTH: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +96,7 @@ class Search:
         self._lost = lost
         self._leaving = leaving
         self._failover_at = begin + failover_after
-        self._pause = FIRST_PAUSE
+        self._pause = Pause(first=FIRST_PAUSE, longest=LONGEST_PAUSE)
         self._queue: list[Question] = []
         self._open: dict[Question, float] = {}
         self._asked: set[str] = set()
@@ -206,8 +205,7 @@ class Search:
     def _close(self, question: Question, now: float) -> None:
         was_open = self._open.pop(question, None) is not None
         if was_open and self._over:
-            self._next_round = now + self._pause
-            self._pause = min(self._pause * _PAUSE_GROWTH, LONGEST_PAUSE)
+            self._next_round = self._pause.over(now)
 
     def _registered(self, ids: tuple[str, ...]) -> None:
         self._claimed = bool(ids)

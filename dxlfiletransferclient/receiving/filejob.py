@@ -5,9 +5,9 @@ from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from dxlfiletransferclient.calls.pause import Pause
 from dxlfiletransferclient.errors import MalformedAnswerError, brief
 from dxlfiletransferclient.exchange.jobs import Ask
+from dxlfiletransferclient.exchange.pausing import Pause
 from dxlfiletransferclient.intervals import IntervalSet, Range
 from dxlfiletransferclient.outcomes import Result
 from dxlfiletransferclient.progress import FileMeter, Phase

@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
-from dxlfiletransferclient.calls.pause import Pause
 from dxlfiletransferclient.exchange.jobs import Ask
+from dxlfiletransferclient.exchange.pausing import Pause
 from dxlfiletransferclient.protocol.coding import decode, encode
 from dxlfiletransferclient.protocol.messages import Message
 from dxlfiletransferclient.protocol.parcels import Parcel

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Callable
 
-from dxlfiletransferclient.calls.pause import Pause
 from dxlfiletransferclient.errors import MalformedAnswerError
 from dxlfiletransferclient.exchange.jobs import Ask
+from dxlfiletransferclient.exchange.pausing import Pause
 from dxlfiletransferclient.protocol.coding import decode, encode
 from dxlfiletransferclient.protocol.messages import BatchAnswer, BatchRequest, EntryResult
 from dxlfiletransferclient.protocol.parcels import Parcel

@@ -9,9 +9,9 @@ from dataclasses import replace
 from enum import Enum, auto
 from functools import partial
 
-from dxlfiletransferclient.calls.pause import Pause
 from dxlfiletransferclient.errors import MalformedAnswerError, SourceChangedError, brief
 from dxlfiletransferclient.exchange.jobs import Ask
+from dxlfiletransferclient.exchange.pausing import Pause
 from dxlfiletransferclient.intervals import Ranges
 from dxlfiletransferclient.outcomes import Result
 from dxlfiletransferclient.progress import FileMeter, Phase

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from dxlfiletransferclient.calls.pause import FIRST_PAUSE, LONGEST_PAUSE
 from dxlfiletransferclient.errors import MalformedAnswerError, SourceChangedError
+from dxlfiletransferclient.exchange.pausing import FIRST_PAUSE, LONGEST_PAUSE
 from dxlfiletransferclient.outcomes import Result
 from dxlfiletransferclient.progress import Phase, ProgressMeter
 from dxlfiletransferclient.protocol.coding import encode

@@ -2,7 +2,7 @@
 
 import math
 
-from dxlfiletransferclient.calls.pause import FIRST_PAUSE, LONGEST_PAUSE, Pause
+from dxlfiletransferclient.exchange.pausing import FIRST_PAUSE, LONGEST_PAUSE, Pause
 
 
 def lengths(pause: Pause, count: int) -> list[float]:
