@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dxlfiletransferclient.protocol.limits import SEGMENT_SIZE
-from dxlfiletransferclient.protocol.verbs import Verb
+from dxlfiletransferclient.protocol.verbs import STORE_VERBS, Verb
 from dxlfiletransferclient.storage.checkpoints import CHECKPOINT_BYTES, CHECKPOINT_SECONDS
 from dxlfiletransferclient.storage.grants import WINDOW_EACH, WINDOW_TOTAL
 from dxlfiletransferclient.storage.local import StoreOptions
@@ -40,7 +40,7 @@ QUOTA_NAMES: Final = ("totalMegabytes", "fileMegabytes", "keepFreeMegabytes")
 ACCESS_NAMES: Final = ("retrieve", "list", "remove", "symbolicLinks")
 """The settings in the section ``[Access]``."""
 
-_ALWAYS_OFFERED: Final = frozenset(Verb) - {Verb.RETRIEVE, Verb.LIST, Verb.STAT, Verb.REMOVE}
+_ALWAYS_OFFERED: Final = STORE_VERBS - {Verb.RETRIEVE, Verb.LIST, Verb.STAT, Verb.REMOVE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

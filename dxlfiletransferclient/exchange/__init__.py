@@ -7,6 +7,7 @@
 ``engine``      drives jobs over a bus until they are done
 ``options``     what a caller may choose about that
 ``cancelling``  how one thread ends what another one waits for
+``supply``      the jobs of one call, as they come
 ``roster``      the jobs under way, each of which may fail without harm to the others
 ``pending``     requests without an answer (no input or output)
 ``waiting``     those that wait to be sent (no input or output)

@@ -19,12 +19,14 @@ from dxlfiletransferclient.exchange.pending import Pending, PendingAsks
 from dxlfiletransferclient.exchange.pinning import LONGEST_ROUND, Found, Pin
 from dxlfiletransferclient.exchange.question import QuestionJob
 from dxlfiletransferclient.exchange.roster import Roster
+from dxlfiletransferclient.exchange.supply import Supply
 from dxlfiletransferclient.exchange.window import Window
 from dxlfiletransferclient.protocol.limits import SEGMENT_SIZE
 from dxlfiletransferclient.protocol.messages import HelloAnswer, Message
 from dxlfiletransferclient.protocol.parcels import Parcel
-from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
+from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError, Remedy
 from dxlfiletransferclient.protocol.verbs import Verb, topic_of
+from dxlfiletransferclient.sealing.passage import Passage
 
 __all__ = ["Engine", "EngineOptions"]
 
@@ -50,6 +52,7 @@ class Engine:
             same call finds the same one again.
         options: Sizes and times.
         cancel: Ends every method from outside.
+        passage: Leads into the session that everything is asked in; by default there is none.
 
     Example:
         >>> engine = Engine(bus, cancel=cancel)  # doctest: +SKIP
@@ -64,6 +67,7 @@ class Engine:
         key: str = "",
         options: EngineOptions | None = None,
         cancel: Cancellation | None = None,
+        passage: Passage | None = None,
     ) -> None:
         self._bus = bus
         self._store_topic = store_topic
@@ -77,10 +81,12 @@ class Engine:
             longest=self._options.longest_timeout,
             forget=bus.forget,
         )
-        self._jobs = Roster(dismissed=self._pending.drop)
+        self._jobs = Roster(dismissed=self._pending.drop, passage=passage)
         self._silences = Silences(self._options.shortest_timeout)
         self._patience = Patience(self._options.patience)
         self._stepping = False
+        if passage is not None:
+            passage.follow(lambda: self.hello)
 
     @property
     def hello(self) -> HelloAnswer:
@@ -141,14 +147,17 @@ class Engine:
             self._silences.heard()
             self._restart()
 
-    def run(self, jobs: Iterable[Job], *, each_round: Callable[[], object] | None = None) -> None:
+    def run(
+        self, jobs: Iterable[Job | None], *, each_round: Callable[[], object] | None = None
+    ) -> None:
         """Drive jobs until all of them are finished; connects first if that was not done.
 
         What goes wrong with one job is that job's alone: it hears of it, and this method returns in
         the end. Only what concerns all of them is raised, after each job under way has heard of it.
 
         Args:
-            jobs: The jobs, taken when there is room for one more. Whatever makes them may use
+            jobs: The jobs, taken when there is room for one more; ``None`` where there is none at
+                the moment, to be asked again after the next round. Whatever makes them may use
                 :meth:`ask`.
             each_round: Called after each wait, some times per second at least.
 
@@ -158,21 +167,18 @@ class Engine:
             NotConnectedError: The same, for want of a connection.
             TransferCancelledError: It was cancelled.
         """
-        source = iter(jobs)
+        supply = Supply(jobs, self._options.concurrency)
         mine: list[Job] = []
-        more = True
+        self._jobs.forgive()
         self.connect()
         with self._watched():
-            while True:
-                while more and len(mine) < self._options.concurrency:
-                    job = next(source, None)
-                    more = job is not None
-                    if job is not None and not job.finished:
-                        mine.append(job)
-                        self._begin(job)
-                if not mine:
-                    return
-                self._step()
+            while supply.more or mine:
+                mine += [self._begin(job) for job in supply.take(len(mine))]
+                if mine:
+                    self._step()
+                elif supply.more:
+                    self._cancel.check()
+                    self._wait(self._bus.now() + LONGEST_ROUND)
                 if each_round is not None:
                     each_round()
                 mine = [job for job in mine if job in self._jobs]
@@ -190,6 +196,7 @@ class Engine:
             FileTransferError: As :meth:`run`.
         """
         question = QuestionJob(verb, request, answer)
+        self._jobs.forgive()
         self.connect()
         with self._watched():
             self._begin(question)
@@ -197,10 +204,11 @@ class Engine:
                 self._step()
         return question.result()
 
-    def _begin(self, job: Job) -> None:
+    def _begin(self, job: Job) -> Job:
+        """Put a job under way, and return it as it is on the roster."""
         if not len(self._jobs):
             self._patience.restart()
-        self._jobs.add(job)
+        return self._jobs.add(job)
 
     def _step(self) -> None:
         if self._stepping:
@@ -332,25 +340,21 @@ class Engine:
             return
         if reply.refusal is not None:
             self._hear_error(reply.token, reply.refusal, now)
-            return
-        pending = self._pending.answered(reply.token, now)
-        if pending is not None:
+        elif (pending := self._pending.answered(reply.token, now)) is not None:
             self._silences.heard()
             self._pin.answers()
             self._hear_answer(pending, reply.parcel, now)
 
     def _hear_answer(self, pending: Pending[Job], parcel: Parcel, now: float) -> None:
-        job = pending.owner
-        with self._jobs.charged_to(job):
+        with self._jobs.charged_to(pending.owner):
             try:
-                job.answered(pending.ask, parcel, now)
+                pending.owner.answered(pending.ask, parcel, now)
             except RefusedError as error:
-                if not error.means(ErrorCode.CORRUPT):
+                if error.remedy is not Remedy.REPEAT:
                     raise
                 self._again(pending, error, now)
                 return
-        self._pending.done(pending)
-        self._progressed()
+        self._done(pending)
 
     def _hear_error(self, token: int, error: RefusedError, now: float) -> None:
         busy = is_busy(error)
@@ -367,8 +371,7 @@ class Engine:
                 self._pin.leaves()
             self._lose(str(error))
         else:
-            self._pending.done(pending)
-            self._progressed()
+            self._done(pending)
             with self._jobs.charged_to(pending.owner):
                 pending.owner.refused(pending.ask, error, now)
 
@@ -377,7 +380,8 @@ class Engine:
         self._patience.refused(error)
         self._pending.again(pending, now + delay_after(error, pending.setbacks))
 
-    def _progressed(self) -> None:
+    def _done(self, pending: Pending[Job]) -> None:
+        self._pending.done(pending)
         self._patience.progressed()
         self._pin.progressed()
 

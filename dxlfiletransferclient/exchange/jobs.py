@@ -20,12 +20,14 @@ class Ask:
         cost: Bytes that it takes of the window until it is answered: content that travels, in
             either direction; 0 for small talk.
         note: Whatever the job wants to know it by.
+        inner: What is asked inside, where that is hidden: answers take as long as to that.
     """
 
     verb: Verb
     parcel: Callable[[], Parcel]
     cost: int = 0
     note: object = None
+    inner: Verb | None = None
 
 
 class Job(Protocol):
@@ -63,7 +65,8 @@ class Job(Protocol):
         """Hear the answer to an ask; it is not verified yet (``coding.decode`` does that).
 
         Raises:
-            RefusedError: ``CORRUPT`` from decoding: the engine sends the ask again.
+            RefusedError: With the remedy to repeat, as ``CORRUPT`` from decoding has: the engine
+                sends the ask again.
         """
         ...
 

@@ -9,7 +9,6 @@ from dxlfiletransferclient.exchange.deadlines import Deadlines
 from dxlfiletransferclient.exchange.jobs import Ask
 from dxlfiletransferclient.exchange.waiting import WaitingLine
 from dxlfiletransferclient.exchange.window import Departure, RoundTrip, Window
-from dxlfiletransferclient.protocol.verbs import Verb
 
 MOST_PENDING: Final = 512
 """Requests that may be pending, however small they are: each costs about a kilobyte here, and a
@@ -84,7 +83,7 @@ class PendingAsks(Generic[Owner]):
         self._shortest = shortest
         self._longest = longest
         self._forget = forget
-        self._trips: dict[Verb, RoundTrip] = {}
+        self._trips: dict[str, RoundTrip] = {}
         self._waiting: WaitingLine[Pending[Owner]] = WaitingLine()
         self._flying: Deadlines[Pending[Owner]] = Deadlines()
         self._by_owner: dict[int, dict[Pending[Owner], None]] = {}
@@ -129,7 +128,7 @@ class PendingAsks(Generic[Owner]):
         """Note that a request was sent."""
         self._waiting.remove(pending)
         departure = self.window.sent(pending.ask.cost, now)
-        timeout = self._trip(pending.ask.verb).timeout(pending.repeats)
+        timeout = self._trip(pending.ask).timeout(pending.repeats)
         attempt = pending.flying = Attempt(token, departure, timeout)
         self._flying.add(pending, now, timeout)
         self._by_token[token] = pending, attempt
@@ -144,7 +143,7 @@ class PendingAsks(Generic[Owner]):
             return None
         pending, attempt = found
         self.window.arrived(attempt.departure, now)
-        self._trip(pending.ask.verb).measured(now - attempt.departure.at)
+        self._trip(pending.ask).measured(now - attempt.departure.at)
         self._flying.answered(attempt.departure.at, now)
         return pending
 
@@ -227,8 +226,9 @@ class PendingAsks(Generic[Owner]):
         # What waits for room needs no clock: the room comes with an answer or a time-out.
         return min(self._flying.due(), self._waiting.due(now))
 
-    def _trip(self, verb: Verb) -> RoundTrip:
+    def _trip(self, ask: Ask) -> RoundTrip:
         # Each verb has its own: some write to the disk, others only look something up.
+        verb = ask.inner or ask.verb
         if verb not in self._trips:
             self._trips[verb] = RoundTrip(shortest=self._shortest, longest=self._longest)
         return self._trips[verb]

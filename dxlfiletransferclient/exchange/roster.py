@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from dxlfiletransferclient.errors import brief
 from dxlfiletransferclient.exchange.jobs import Job
+from dxlfiletransferclient.sealing.guardedjob import GuardedJob
+from dxlfiletransferclient.sealing.passage import Passage
 
 logger = logging.getLogger(__name__)
 
@@ -16,12 +18,14 @@ class Roster:
 
     Args:
         dismissed: Called with each job that is not under way any more, before the job hears of it.
+        passage: Leads into the session in which all of them ask, if there is one.
     """
 
-    def __init__(self, dismissed: Callable[[Job], object]) -> None:
+    def __init__(self, dismissed: Callable[[Job], object], passage: Passage | None = None) -> None:
         # By identity: whether two jobs are equal is their own affair.
         self._jobs: dict[int, Job] = {}
         self._dismissed = dismissed
+        self._passage = passage
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -32,9 +36,19 @@ class Roster:
     def __contains__(self, job: object) -> bool:
         return self._jobs.get(id(job)) is job
 
-    def add(self, job: Job) -> None:
-        """Put a job under way."""
-        self._jobs[id(job)] = job
+    def add(self, job: Job) -> Job:
+        """Put a job under way, and return it as it is here: guarded if there is a passage."""
+        added = job if self._passage is None else GuardedJob(job, self._passage)
+        self._jobs[id(added)] = added
+        return added
+
+    def forgive(self) -> None:
+        """Hear that a call begins: what was refused before need not be refused now.
+
+        Within a call it is, for all its jobs.
+        """
+        if self._passage is not None and not self._jobs:
+            self._passage.forgive()
 
     def turns(self) -> list[Job]:
         """Return the jobs, each time beginning with another one."""

@@ -19,6 +19,15 @@ from dxlfiletransferclient.protocol.limits import (
     SEGMENT_SIZE,
 )
 from dxlfiletransferclient.protocol.parcels import Payload
+from dxlfiletransferclient.protocol.sessions import (
+    AdmitAnswer,
+    AdmitRequest,
+    CallAnswer,
+    CallRequest,
+    LeaveRequest,
+    SealedAnswer,
+    SealedRequest,
+)
 
 _FILE_ID: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_FILE_ID_LENGTH}}}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -82,6 +91,9 @@ class HelloAnswer:
         segment_size: Largest segment that it takes, in bytes.
         window: Bytes that one client may have outstanding at the moment.
         verbs: The verbs that it takes, with blanks between them.
+        public_key: Its key for sessions, if it admits to any; see :mod:`.sessions`.
+        server_uid: Names the transfer server behind it; the same after a restart.
+        server_name: What people call that server.
     """
 
     revision: int
@@ -89,6 +101,9 @@ class HelloAnswer:
     segment_size: int
     window: int
     verbs: str
+    public_key: str | None = None
+    server_uid: str | None = None
+    server_name: str | None = None
 
     def __post_init__(self) -> None:
         _check_range("segment_size", self.segment_size, 1, SEGMENT_SIZE)
@@ -521,6 +536,13 @@ Message = (
     | RemoveRequest
     | RemoveAnswer
     | RefusalAnswer
+    | AdmitRequest
+    | AdmitAnswer
+    | SealedRequest
+    | SealedAnswer
+    | CallRequest
+    | CallAnswer
+    | LeaveRequest
 )
 
 

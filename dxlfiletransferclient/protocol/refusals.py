@@ -46,6 +46,11 @@ class ErrorCode(IntEnum):
     QUOTA = 133, "a configured limit on bytes is reached", Remedy.NONE
     STORAGE_FAILED = 134, "the disk or its file system failed", Remedy.NONE
 
+    UNKNOWN_SESSION = 140, "the session is not known, or has ended", Remedy.NONE
+    DENIED = 141, "who asks may not do this, or is not who they say", Remedy.NONE
+    CIPHER = 142, "the encryption that is asked for cannot be given", Remedy.NONE
+    UNKNOWN_SENDER = 143, "files are taken from listed senders only", Remedy.NONE
+
     NO_SERVICE = 0x80000001, "the broker knows nobody who serves this", Remedy.REOPEN
 
     meaning: str

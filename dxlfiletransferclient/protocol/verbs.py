@@ -5,7 +5,7 @@ from typing import Final
 
 from dxlfiletransferclient.constants import DEFAULT_STORE_TOPIC
 
-REVISION: Final = 0
+REVISION: Final = 1
 """Counts additions to version 2 that older peers may ignore; ``hello`` tells it."""
 
 
@@ -23,6 +23,17 @@ class Verb(StrEnum):
     LIST = "list"
     STAT = "stat"
     REMOVE = "remove"
+    ADMIT = "admit"
+    SEALED = "sealed"
+    CALL = "call"
+    LEAVE = "leave"
+
+
+STORE_VERBS: Final = frozenset(Verb) - {Verb.ADMIT, Verb.SEALED, Verb.CALL, Verb.LEAVE}
+"""What a store answers; the others are about sessions, see :mod:`.sessions`."""
+
+INNER_VERBS: Final = frozenset(Verb) - {Verb.HELLO, Verb.ADMIT, Verb.SEALED}
+"""What may be asked inside a session."""
 
 
 def topic_of(verb: Verb, store_topic: str = DEFAULT_STORE_TOPIC) -> str:

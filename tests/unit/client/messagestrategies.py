@@ -6,7 +6,7 @@ from typing import get_args
 from hypothesis import strategies as st
 
 from dxlfiletransferclient.intervals import IntervalSet, Ranges
-from dxlfiletransferclient.protocol import messages
+from dxlfiletransferclient.protocol import messages, sessions
 from dxlfiletransferclient.protocol.limits import MAX_PAGE_ENTRIES, SEGMENT_SIZE
 from dxlfiletransferclient.protocol.messages import Kind, Message, Overwrite, TransferState
 
@@ -21,6 +21,8 @@ segments = st.binary(min_size=1, max_size=64)
 digests = st.binary().map(lambda data: hashlib.sha256(data).hexdigest())
 segment_sizes = st.integers(1, SEGMENT_SIZE)
 windows = st.integers(1, 2**40)
+ids = st.from_regex(r"[0-9a-f]{32}", fullmatch=True)
+numbers = st.integers(1, sessions.MAX_NUMBER)
 overwrites = st.sampled_from(Overwrite)
 states = st.sampled_from(TransferState)
 
@@ -80,6 +82,9 @@ BY_KIND: dict[type[Message], st.SearchStrategy[Message]] = {
         segment_size=segment_sizes,
         window=windows,
         verbs=texts,
+        public_key=st.none() | texts,
+        server_uid=st.none() | texts,
+        server_name=st.none() | texts,
     ),
     messages.OpenRequest: st.builds(
         messages.OpenRequest,
@@ -169,6 +174,30 @@ BY_KIND: dict[type[Message], st.SearchStrategy[Message]] = {
         code=st.integers(0, 2**32),
         text=texts,
         retry_after_ms=st.none() | st.integers(0, 10**9),
+    ),
+    sessions.AdmitRequest: st.builds(sessions.AdmitRequest, payload=payloads),
+    sessions.AdmitAnswer: st.builds(sessions.AdmitAnswer, payload=payloads),
+    sessions.SealedRequest: st.builds(
+        sessions.SealedRequest,
+        session=ids,
+        number=numbers,
+        inner=st.none() | texts,
+        tag=st.none() | ids,
+        payload=payloads,
+    ),
+    sessions.SealedAnswer: st.builds(
+        sessions.SealedAnswer,
+        number=numbers,
+        inner=st.none() | texts,
+        tag=st.none() | ids,
+        payload=payloads,
+    ),
+    sessions.CallRequest: st.builds(
+        sessions.CallRequest, call_id=ids, command=texts, payload=payloads
+    ),
+    sessions.CallAnswer: st.builds(sessions.CallAnswer, failed=st.booleans(), payload=payloads),
+    sessions.LeaveRequest: st.builds(
+        sessions.LeaveRequest, outcome=st.sampled_from(sessions.Outcome), text=texts
     ),
 }
 """How to make a message of each class."""

@@ -17,7 +17,7 @@ from dxlfiletransferclient.protocol.messages import (
 )
 from dxlfiletransferclient.protocol.parcels import Parcel
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
-from dxlfiletransferclient.protocol.verbs import Verb, topic_of
+from dxlfiletransferclient.protocol.verbs import STORE_VERBS, Verb, topic_of
 from dxlfiletransferclient.testing import (
     EPOCH,
     Direction,
@@ -90,7 +90,7 @@ def test_the_registry_tells_the_services() -> None:
     assert found.keys() == {second.service_id}
     channels = found[second.service_id]["requestChannels"]
     assert isinstance(channels, list)
-    assert set(channels) == {"/mine", *(topic_of(verb, "/mine") for verb in Verb)}
+    assert set(channels) == {"/mine", *(topic_of(verb, "/mine") for verb in STORE_VERBS)}
     assert services_on(bus, {"serviceType": "/other"}) == {}
     assert bus.log.of("registry").requests == 5
 
