@@ -33,9 +33,16 @@ from dxlfiletransferclient.storage.hashing import BackgroundDigests
 from dxlfiletransferclient.storage.layout import Layout
 from dxlfiletransferclient.storage.listing import Lister
 from dxlfiletransferclient.storage.names import Parts, parse_directory_name, parse_name
-from dxlfiletransferclient.storage.overwriting import Decision, NameLocks, Newcomer, decide
-from dxlfiletransferclient.storage.publishing import Finished, Published, Publisher
-from dxlfiletransferclient.storage.putting import ENTRY_NAME, BatchWriter
+from dxlfiletransferclient.storage.overwriting import (
+    NO_TERMS,
+    Decision,
+    NameLocks,
+    Newcomer,
+    Terms,
+    decide,
+)
+from dxlfiletransferclient.storage.publishing import ENTRY_NAME, Finished, Published, Publisher
+from dxlfiletransferclient.storage.putting import BatchWriter
 from dxlfiletransferclient.storage.quotas import Quota
 from dxlfiletransferclient.storage.removing import Remover
 from dxlfiletransferclient.storage.rooted import ObstructedError, RootedDirectory, status_of
@@ -118,7 +125,13 @@ class Catalogue:
             raise refusal_of_name(error) from error
 
     def check(
-        self, parts: Parts, *, overwrite: Overwrite, modified_ns: int | None, size: int | None
+        self,
+        parts: Parts,
+        *,
+        overwrite: Overwrite,
+        modified_ns: int | None,
+        size: int | None,
+        terms: Terms = NO_TERMS,
     ) -> bool:
         """Look whether a file that is to be sent may be stored; what counts is :meth:`publish`.
 
@@ -127,15 +140,17 @@ class Catalogue:
             overwrite: What becomes of an older file.
             modified_ns: When it was modified; ``None`` if that is not known.
             size: Its bytes; ``None`` if that is not known.
+            terms: On which terms an older file is replaced.
 
         Returns:
             ``False`` if an older file will be kept as things stand.
 
         Raises:
             RefusedError: ``WRONG_KIND`` if a directory has the name or a file or link is on the
-                way, ``EXISTS`` if the mode is ``fail`` and an older file differs.
+                way, ``EXISTS`` if an older file is in the way, ``UNSAFE_NAME`` if the name is too
+                long for that of a backup.
         """
-        newcomer = Newcomer(parts, size, modified_ns)
+        newcomer = Newcomer(parts, size, modified_ns, terms=terms)
         with self._request(f"look for {brief('/'.join(parts))}"):
             return decide(overwrite, newcomer, self._status(parts)) is not Decision.KEEP
 
@@ -148,6 +163,8 @@ class Catalogue:
         sha256: str,
         attributes: Attributes,
         overwrite: Overwrite,
+        source_modified_ns: int | None = None,
+        terms: Terms = NO_TERMS,
     ) -> Published:
         """Give a finished file its name; when this returns, it is durable.
 
@@ -164,6 +181,8 @@ class Catalogue:
             sha256: Its SHA-256, which was found to be right.
             attributes: Its attributes.
             overwrite: What becomes of an older file.
+            source_modified_ns: When it was modified, where that is not among its attributes.
+            terms: On which terms an older file is replaced.
 
         Returns:
             ``STORED``, also where the mode is ``fail`` and the older file has the same content; or
@@ -174,6 +193,9 @@ class Catalogue:
                 others keep changing the older file.
         """
         name = "/".join(parts)
+        modified_ns = attributes.modified_ns
+        if modified_ns is None:
+            modified_ns = source_modified_ns
         with self._request(f"store {brief(name)}"), self._root.visit() as directories:
             finished = Finished(
                 directory=self._working,
@@ -181,7 +203,8 @@ class Catalogue:
                 status=self._flushed(source_name, attributes, size),
                 parts=parts,
                 sha256=sha256,
-                modified_ns=attributes.modified_ns,
+                modified_ns=modified_ns,
+                terms=terms,
             )
             published = self._publisher.publish(directories, finished, overwrite)
             directories.settle()
@@ -199,8 +222,12 @@ class Catalogue:
                     return None
                 raise
 
-    def put(self, entries: Sequence[BatchEntry]) -> list[EntryResult]:
+    def put(self, entries: Sequence[BatchEntry], terms: Terms = NO_TERMS) -> list[EntryResult]:
         """Store small files, directories and links whole; when this returns, they are durable.
+
+        Args:
+            entries: What to store.
+            terms: On which terms older files are replaced.
 
         Returns:
             One result for each, in order: the failure of one is none of the others'.
@@ -209,7 +236,7 @@ class Catalogue:
             RefusedError: ``CLOSING``.
         """
         with self._gate.passed():
-            return self._writer.put(entries)
+            return self._writer.put(entries, terms)
 
     def retrieve(self, request: RetrieveRequest) -> RetrieveAnswer:
         """Read a part of a file (see ``interface.Store``)."""

@@ -30,10 +30,10 @@ _NO_WAIT: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _HAS_DESCRIPTORS: Final = (
     bool(_NO_FOLLOW)
     and hasattr(os, "O_DIRECTORY")
-    and {os.open, os.mkdir, os.rename, os.rmdir, os.stat, os.unlink} <= os.supports_dir_fd
-    and {os.symlink, os.readlink, os.utime} <= os.supports_dir_fd
+    and {os.open, os.mkdir, os.link, os.rename, os.rmdir, os.stat} <= os.supports_dir_fd
+    and {os.symlink, os.readlink, os.unlink, os.utime} <= os.supports_dir_fd
     and {os.listdir, os.utime} <= os.supports_fd
-    and os.utime in os.supports_follow_symlinks
+    and {os.link, os.utime} <= os.supports_follow_symlinks
 )
 
 Identity = tuple[int, int]
@@ -124,6 +124,15 @@ class Directory(ABC):
     @abstractmethod
     def move(self, name: str, target: "Directory", new_name: str) -> None:
         """Move a file to another directory in one step, over whatever file has the new name."""
+
+    @abstractmethod
+    def link(self, name: str, target: "Directory", new_name: str) -> None:
+        """Give a file, or link itself, a second name in another directory.
+
+        Raises:
+            FileExistsError: If the name is taken.
+            OSError: If the file system knows no such names, or it is not allowed.
+        """
 
     @abstractmethod
     def sync(self) -> None:
@@ -222,6 +231,18 @@ class _DescriptorDirectory(Directory):
             raise TypeError(msg)
         os.rename(name, new_name, src_dir_fd=self.descriptor, dst_dir_fd=target.descriptor)
 
+    def link(self, name: str, target: Directory, new_name: str) -> None:
+        if not isinstance(target, _DescriptorDirectory):
+            msg = "files are linked between directories of one kind only"
+            raise TypeError(msg)
+        os.link(
+            name,
+            new_name,
+            src_dir_fd=self.descriptor,
+            dst_dir_fd=target.descriptor,
+            follow_symlinks=False,
+        )
+
     def sync(self) -> None:
         os.fsync(self.descriptor)
 
@@ -301,6 +322,12 @@ class _PathDirectory(Directory):
             msg = "files move between directories of one kind only"
             raise TypeError(msg)
         (self.path / name).replace(target.path / new_name)
+
+    def link(self, name: str, target: Directory, new_name: str) -> None:
+        if not isinstance(target, _PathDirectory):
+            msg = "files are linked between directories of one kind only"
+            raise TypeError(msg)
+        (target.path / new_name).hardlink_to(self.path / name)
 
     def sync(self) -> None:
         """Do nothing: there is no way to flush a directory by its path alone."""

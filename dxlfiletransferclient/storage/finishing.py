@@ -139,6 +139,7 @@ class Finisher:
     def _published(self, partial: Partial, request: FinishRequest) -> Verdict:
         metadata = partial.metadata
         parts = self._catalogue.parse(metadata.name)
+        modified_ns = metadata.modified_ns if metadata.terms.sets_modified else None
         if not partial.begin_publishing(request.size, request.sha256):
             return Verdict(TransferState.VERIFYING)
         try:
@@ -147,8 +148,10 @@ class Finisher:
                 parts,
                 size=request.size,
                 sha256=request.sha256,
-                attributes=Attributes(metadata.modified_ns, metadata.executable),
+                attributes=Attributes(modified_ns, metadata.executable),
+                source_modified_ns=metadata.modified_ns,
                 overwrite=metadata.overwrite,
+                terms=metadata.terms,
             )
         except BaseException as error:
             self._take_back(partial, error)

@@ -30,6 +30,7 @@ from dxlfiletransferclient.storage.grants import Grants
 from dxlfiletransferclient.storage.interface import StoreLimits
 from dxlfiletransferclient.storage.journal import Metadata, Stored
 from dxlfiletransferclient.storage.names import Parts
+from dxlfiletransferclient.storage.overwriting import NO_TERMS, Terms
 from dxlfiletransferclient.storage.partial import RETRY_AFTER, Partial
 from dxlfiletransferclient.storage.places import unknown
 from dxlfiletransferclient.storage.quotas import Quota
@@ -81,7 +82,7 @@ class Intake:
         """What is taken at the moment."""
         return StoreLimits(self._segment_size, self._grants.window(self._clock()))
 
-    def open(self, request: OpenRequest) -> TransferAnswer:
+    def open(self, request: OpenRequest, terms: Terms = NO_TERMS) -> TransferAnswer:
         """Begin a file, or tell how far it is."""
         parts = self._catalogue.parse(request.name)
         metadata = Metadata(
@@ -91,6 +92,7 @@ class Intake:
             modified_ns=request.modified_ns,
             executable=request.executable,
             overwrite=request.overwrite,
+            terms=terms,
         )
         with _refusals(f"begin {brief(request.name)}"):
             for _ in range(_ATTEMPTS):
@@ -184,6 +186,7 @@ class Intake:
                     overwrite=metadata.overwrite,
                     modified_ns=metadata.modified_ns,
                     size=metadata.size,
+                    terms=metadata.terms,
                 ):
                     return self._without(TransferState.KEPT)
                 self._quota.reserve(file_id, metadata.size or 0)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from dxlfiletransferclient.digests import SHORT_DIGEST_LENGTH
 from dxlfiletransferclient.intervals import IntervalSet
 from dxlfiletransferclient.protocol.messages import Overwrite
+from dxlfiletransferclient.storage.overwriting import NO_TERMS, Terms
 
 MAX_RECORD: Final = 32 * 1024
 """Bytes of the content of a record at most.
@@ -43,6 +44,7 @@ class Metadata:
         modified_ns: Modification time to be set, in nanoseconds since 1970.
         executable: Whether it is to be executable.
         overwrite: What becomes of an older file.
+        terms: On which terms.
     """
 
     version: int = 2
@@ -51,6 +53,7 @@ class Metadata:
     modified_ns: int | None = None
     executable: bool = False
     overwrite: Overwrite = Overwrite.REPLACE
+    terms: Terms = NO_TERMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +320,11 @@ def _content(record: Record) -> bytes:
             return _INTENT.pack(record.size, record.inode, bytes.fromhex(record.sha256))
         case Withdrawn():
             return b""
+        case Metadata(terms=terms) if terms == NO_TERMS:
+            # As programs read it that know no terms.
+            fields = asdict(record)
+            del fields["terms"]
+            return json.dumps(fields).encode()
         case _:
             return json.dumps(asdict(record)).encode()
 
@@ -325,7 +333,7 @@ def _record(kind: int, content: bytes) -> Record | None:
     """Read the content of a record; ``None`` if it is none."""
     try:
         return _read(kind, content)
-    except (ValueError, TypeError, KeyError, struct.error, RecursionError):
+    except (ValueError, TypeError, LookupError, AttributeError, struct.error, RecursionError):
         return None
 
 
@@ -352,4 +360,5 @@ def _read(kind: int, content: bytes) -> Record:
 
 
 def _metadata(fields: dict[str, Any]) -> Metadata:
-    return Metadata(**{**fields, "overwrite": Overwrite(fields["overwrite"])})
+    terms = Terms(**fields.get("terms", {}))
+    return Metadata(**{**fields, "overwrite": Overwrite(fields["overwrite"]), "terms": terms})

@@ -78,7 +78,7 @@ class Lister:
         with self._root.visit() as directories:
             _check_directory(directories, parts)
             for entry in self._entries(directories, parts, after, recursive=request.recursive):
-                room -= _json_size(entry)
+                room -= json_size(entry)
                 if len(found) == request.limit or room < 0:
                     return ListAnswer(entries=tuple(found), next=found[-1].name)
                 found.append(entry)
@@ -211,6 +211,7 @@ def _check_directory(directories: OpenDirectories, parts: Parts) -> None:
         raise RefusedError(ErrorCode.WRONG_KIND, text)
 
 
-def _json_size(entry: Entry) -> int:
+def json_size(entry: Entry) -> int:
+    """Return how many bytes an entry takes in a page at most."""
     texts = (entry.name, entry.target or "")
     return ENTRY_ROOM + sum(len(json.dumps(text, ensure_ascii=False).encode()) for text in texts)

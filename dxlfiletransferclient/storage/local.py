@@ -44,6 +44,7 @@ from dxlfiletransferclient.storage.identity import store_id_in
 from dxlfiletransferclient.storage.intake import Intake
 from dxlfiletransferclient.storage.interface import StoreLimits
 from dxlfiletransferclient.storage.layout import prepare
+from dxlfiletransferclient.storage.overwriting import NO_TERMS, Terms
 from dxlfiletransferclient.storage.quotas import QuotaLimits, quota_of
 from dxlfiletransferclient.storage.working import WorkingDirectory
 
@@ -189,9 +190,15 @@ class LocalStore:
         """What the store takes at the moment."""
         return self._intake.limits
 
-    def open(self, request: OpenRequest) -> TransferAnswer:
-        """Begin a file, or tell how far it is (see ``interface.Store``)."""
-        return self._intake.open(request)
+    def open(self, request: OpenRequest, terms: Terms = NO_TERMS) -> TransferAnswer:
+        """Begin a file, or tell how far it is (see ``interface.Store``).
+
+        Args:
+            request: The file.
+            terms: On which terms it takes the place of an older one; they are part of what must be
+                the same each time.
+        """
+        return self._intake.open(request, terms)
 
     def write(self, request: SegmentRequest) -> TransferAnswer:
         """Take a part of a file, wherever it lies (see ``interface.Store``)."""
@@ -209,9 +216,14 @@ class LocalStore:
         """Drop a file under way (see ``interface.Store``)."""
         self._intake.abort(request)
 
-    def put(self, entries: Sequence[BatchEntry]) -> list[EntryResult]:
-        """Store small files, directories and links whole (see ``interface.Store``)."""
-        return self.catalogue.put(entries)
+    def put(self, entries: Sequence[BatchEntry], terms: Terms = NO_TERMS) -> list[EntryResult]:
+        """Store small files, directories and links whole (see ``interface.Store``).
+
+        Args:
+            entries: What to store.
+            terms: On which terms they take the place of older ones.
+        """
+        return self.catalogue.put(entries, terms)
 
     def retrieve(self, request: RetrieveRequest) -> RetrieveAnswer:
         """Read a part of a stored file (see ``interface.Store``)."""

@@ -5,7 +5,7 @@ import stat
 import threading
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
@@ -13,7 +13,10 @@ from typing import Final
 from dxlfiletransferclient.errors import brief
 from dxlfiletransferclient.protocol.messages import Overwrite
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
-from dxlfiletransferclient.storage.names import Parts
+from dxlfiletransferclient.storage.names import MAX_PART_BYTES, Parts
+
+BACKUP_SUFFIX: Final = ".jetbak"
+"""What follows the name of an older file that is kept beside the one that has replaced it."""
 
 LOCKS: Final = 64
 """Locks that all names share.
@@ -41,6 +44,30 @@ class Decision(Enum):
     """Keep the older one, which is an error unless both have the same content."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On which terms a new file takes the place of an older one, beside the overwrite mode.
+
+    Attributes:
+        same_size: Whether the older one must be empty or have the same size; if not, that is an
+            error.
+        backup: Whether the older one is kept under its name with ``BACKUP_SUFFIX``, in the place of
+            what has that name. One with the same content is not.
+        resolution_ns: Nanoseconds by which modification times may differ and count as equal where
+            the mode is ``newer``; 0 or more.
+        sets_modified: Whether the new file gets the modification time that it came with.
+    """
+
+    same_size: bool = False
+    backup: bool = False
+    resolution_ns: int = 0
+    sets_modified: bool = True
+
+
+NO_TERMS: Final = Terms()
+"""The overwrite mode says it all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Newcomer:
     """What is known of a new file, or link.
@@ -50,12 +77,14 @@ class Newcomer:
         size: Its bytes; ``None`` while that is not known.
         modified_ns: When it was modified; ``None`` if that is not known, which is now.
         link: Whether it is a link.
+        terms: On which terms it comes.
     """
 
     parts: Parts
     size: int | None
     modified_ns: int | None
     link: bool = False
+    terms: Terms = NO_TERMS
 
 
 def decide(
@@ -71,7 +100,8 @@ def decide(
 
     Raises:
         RefusedError: ``WRONG_KIND`` if a directory has the name; ``EXISTS`` if the mode is ``fail``
-            and the contents cannot be the same.
+            and the contents cannot be the same, or the terms want the same size;
+            ``UNSAFE_NAME`` if the name is too long for that of a backup.
     """
     if old is None:
         return Decision.TAKE
@@ -82,20 +112,42 @@ def decide(
         case Overwrite.KEEP:
             return Decision.KEEP
         case Overwrite.NEWER:
-            newer = new.modified_ns is None or new.modified_ns > old.st_mtime_ns
-            return Decision.TAKE if newer else Decision.KEEP
+            limit = old.st_mtime_ns + new.terms.resolution_ns
+            if new.modified_ns is not None and new.modified_ns <= limit:
+                return Decision.KEEP
         case Overwrite.FAIL:
             if not _may_be_equal(new, old):
                 raise exists(new.parts)
             return Decision.COMPARE
         case Overwrite.REPLACE:
-            return Decision.TAKE
+            pass
+    _check_terms(new, old)
+    return Decision.TAKE
+
+
+def backup_of(parts: Parts) -> Parts:
+    """Return the name under which an older file of some name is kept."""
+    return (*parts[:-1], parts[-1] + BACKUP_SUFFIX)
 
 
 def exists(parts: Parts) -> RefusedError:
     """Return the error that something else has the name and is to be kept."""
     text = f"{brief('/'.join(parts))} exists with another content and is not to be overwritten"
     return RefusedError(ErrorCode.EXISTS, text)
+
+
+def _check_terms(new: Newcomer, old: os.stat_result) -> None:
+    name = brief("/".join(new.parts))
+    if new.terms.same_size:
+        fits = stat.S_ISREG(old.st_mode) and (not old.st_size or new.size in (None, old.st_size))
+        if not fits:
+            text = (
+                f"{name} exists, and is to be overwritten only if it is empty or of the same size"
+            )
+            raise RefusedError(ErrorCode.EXISTS, text)
+    if new.terms.backup and len(backup_of(new.parts)[-1].encode()) > MAX_PART_BYTES:
+        text = f"{name} exists, and its name is too long to keep it with {BACKUP_SUFFIX!r} after it"
+        raise RefusedError(ErrorCode.UNSAFE_NAME, text)
 
 
 def _may_be_equal(new: Newcomer, old: os.stat_result) -> bool:
@@ -111,20 +163,22 @@ class NameLocks:
         self._locks = tuple(threading.Lock() for _ in range(LOCKS))
 
     @contextmanager
-    def held(self, parts: Parts) -> Iterator[None]:
-        """Hold a name, and all that some file system may take for the same.
+    def held(self, parts: Parts, *more: Parts) -> Iterator[None]:
+        """Hold a name or several, and all that some file system may take for the same.
 
         Raises:
             RefusedError: ``BUSY`` if somebody else holds it for too long.
         """
-        lock = self._locks[hash(folded(parts)) % LOCKS]
-        if not lock.acquire(timeout=LOCK_TIMEOUT):
-            text = f"{brief('/'.join(parts))} is being stored by somebody else; try again"
-            raise RefusedError(ErrorCode.BUSY, text, _RETRY_AFTER)
-        try:
+        numbers = {hash(folded(each)) % LOCKS for each in (parts, *more)}
+        with ExitStack() as stack:
+            # In one order for all, so that no two wait for each other.
+            for number in sorted(numbers):
+                lock = self._locks[number]
+                if not lock.acquire(timeout=LOCK_TIMEOUT):
+                    text = f"{brief('/'.join(parts))} is being stored by somebody else; try again"
+                    raise RefusedError(ErrorCode.BUSY, text, _RETRY_AFTER)
+                stack.callback(lock.release)
             yield
-        finally:
-            lock.release()
 
 
 def folded(parts: Parts) -> Parts:

@@ -2,6 +2,8 @@
 
 import os
 import stat
+import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,9 +14,12 @@ from dxlfiletransferclient.storage.contents import ContentReader
 from dxlfiletransferclient.storage.directory import Directory
 from dxlfiletransferclient.storage.names import Parts
 from dxlfiletransferclient.storage.overwriting import (
+    NO_TERMS,
     Decision,
     NameLocks,
     Newcomer,
+    Terms,
+    backup_of,
     decide,
     exists,
 )
@@ -24,6 +29,10 @@ from dxlfiletransferclient.storage.versions import KnownDigests, version_of
 
 ATTEMPTS: Final = 5
 """Times that giving a name is tried while others remove its directory or change the older file."""
+
+ENTRY_NAME: Final = "dxlft-{}-{}.entry"
+"""Names in the working directory: 32 hex digits of their own for what is done together, and a
+number. What a crash leaves there expires."""
 
 _RETRY_AFTER: Final = 1.0
 
@@ -57,6 +66,7 @@ class Finished:
         sha256: SHA-256 of a file, empty for a link.
         modified_ns: When its source was modified, if that is known.
         target: Where a link leads to; ``None`` for a file.
+        terms: On which terms it takes the place of an older one.
     """
 
     directory: Directory
@@ -66,6 +76,7 @@ class Finished:
     sha256: str
     modified_ns: int | None
     target: str | None = None
+    terms: Terms = NO_TERMS
 
 
 class Publisher:
@@ -99,8 +110,9 @@ class Publisher:
         used stays where it is.
 
         Raises:
-            RefusedError: ``EXISTS``, ``WRONG_KIND``, or ``BUSY`` if the older file keeps changing,
-                or others keep removing the directory.
+            RefusedError: ``EXISTS``, ``WRONG_KIND``, ``UNSAFE_NAME``, ``STORAGE_FAILED`` if no
+                backup can be kept, or ``BUSY`` if the older file keeps changing, or others keep
+                removing the directory.
             ObstructedError: If something is in the way to the name.
             OSError: If it cannot be moved.
         """
@@ -123,12 +135,23 @@ class Publisher:
     ) -> tuple[Published | None, str]:
         """Decide and do it in one step; or return the version that must be read before."""
         parts = finished.parts
-        with self._locks.held(parts):
+        names = (parts, backup_of(parts)) if finished.terms.backup else (parts,)
+        with self._locks.held(*names):
             parent = directories.open(parts[:-1], make=True)
             old = status_of(parent, parts[-1])
             decision = decide(overwrite, _newcomer(finished), old)
             if old is None or decision is Decision.TAKE:
-                return self._take(directories, finished, parent, old), ""
+                backup = False
+                if old is not None and finished.terms.backup:
+                    equal = self._has_same_content(finished, parent, old)
+                    if equal is None:
+                        return None, version_of(old)
+                    # What is equal may be there because the same request comes again: as a backup,
+                    # it would take the place of the last file that was another one.
+                    backup = not equal
+                    if backup:
+                        self._back_up(finished, parent, old)
+                return self._take(directories, finished, parent, old, kept=backup), ""
             if decision is Decision.KEEP:
                 if not self.has_stored(finished.sha256, old):
                     return _published(finished, TransferState.KEPT, old), ""
@@ -156,13 +179,50 @@ class Publisher:
         known = self._digests.get(version_of(old))
         return None if known is None else known == finished.sha256
 
+    def _has_same_content(
+        self, finished: Finished, parent: Directory, old: os.stat_result
+    ) -> bool | None:
+        """Whether what has the name is the same file or link; ``None`` if it must be read."""
+        kind = stat.S_ISREG if finished.target is None else stat.S_ISLNK
+        if not kind(old.st_mode) or old.st_size != finished.status.st_size:
+            return False
+        return self._is_equal(finished, parent, old)
+
+    def _back_up(self, finished: Finished, parent: Directory, old: os.stat_result) -> None:
+        """Give what has the name a second one, safe before the first is taken from it."""
+        name = finished.parts[-1]
+        backup = backup_of(finished.parts)[-1]
+        before = status_of(parent, backup)
+        if before is not None and stat.S_ISDIR(before.st_mode):
+            text = f"{brief('/'.join(backup_of(finished.parts)))} is the name of a directory"
+            raise RefusedError(ErrorCode.WRONG_KIND, f"{text}, so no backup can be kept there")
+        if before is None or (before.st_dev, before.st_ino) != (old.st_dev, old.st_ino):
+            working, temporary = finished.directory, ENTRY_NAME.format(uuid.uuid4().hex, 0)
+            try:
+                parent.link(name, working, temporary)
+                move(working, temporary, parent, backup)
+            except OSError as error:
+                with suppress(OSError):
+                    working.unlink(temporary)
+                if isinstance(error, FileNotFoundError):
+                    raise
+                reason = error.strerror or type(error).__name__
+                text = f"no backup of {brief('/'.join(finished.parts))} can be kept: {reason}"
+                raise RefusedError(ErrorCode.STORAGE_FAILED, text) from error
+            if before is not None and stat.S_ISREG(before.st_mode):
+                self._quota.shrunk(before.st_size)
+        parent.sync()
+
     def _take(
         self,
         directories: OpenDirectories,
         finished: Finished,
         parent: Directory,
         old: os.stat_result | None,
+        *,
+        kept: bool = False,
     ) -> Published:
+        """Give the name to the new file; ``kept`` says that the old one has another name, too."""
         parts = finished.parts
         try:
             move(finished.directory, finished.name, parent, parts[-1])
@@ -170,7 +230,7 @@ class Publisher:
             text = f"{brief('/'.join(parts))} is the name of an existing directory"
             raise RefusedError(ErrorCode.WRONG_KIND, text) from error
         directories.touched(parts[:-1])
-        if old is not None and stat.S_ISREG(old.st_mode):
+        if old is not None and not kept and stat.S_ISREG(old.st_mode):
             self._quota.shrunk(old.st_size)
         ours = finished.status
         # It was stored, even if somebody has removed it since.
@@ -208,6 +268,7 @@ def _newcomer(finished: Finished) -> Newcomer:
         size=finished.status.st_size,
         modified_ns=finished.modified_ns,
         link=finished.target is not None,
+        terms=finished.terms,
     )
 
 

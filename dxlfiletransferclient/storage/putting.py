@@ -29,15 +29,18 @@ from dxlfiletransferclient.storage.faults import refusal_of, refusals_of_storage
 from dxlfiletransferclient.storage.flushing import FileSystem, Flusher
 from dxlfiletransferclient.storage.links import check_target
 from dxlfiletransferclient.storage.names import Parts
-from dxlfiletransferclient.storage.overwriting import Decision, Newcomer, decide
-from dxlfiletransferclient.storage.publishing import Finished, Publisher, made
+from dxlfiletransferclient.storage.overwriting import (
+    NO_TERMS,
+    Decision,
+    Newcomer,
+    Terms,
+    decide,
+)
+from dxlfiletransferclient.storage.publishing import ENTRY_NAME, Finished, Publisher, made
 from dxlfiletransferclient.storage.quotas import Quota
 from dxlfiletransferclient.storage.rooted import OpenDirectories, RootedDirectory, status_of
 
 logger = logging.getLogger(__name__)
-
-ENTRY_NAME: Final = "dxlft-{}-{}.entry"
-"""Names in the working directory: which batch (32 hex digits), and which of its entries."""
 
 _OWN_NAME: Final = re.compile(r"dxlft-([0-9a-f]{32})-\d+\.entry")
 
@@ -50,6 +53,7 @@ class _Item:
 
     entry: BatchEntry
     temporary: str
+    terms: Terms = NO_TERMS
     parts: Parts = ()
     status: os.stat_result | None = None
     reserved: bool = False
@@ -104,15 +108,19 @@ class BatchWriter:
         self._guard = threading.Lock()
         self._running: set[str] = set()
 
-    def put(self, entries: Sequence[BatchEntry]) -> list[EntryResult]:
+    def put(self, entries: Sequence[BatchEntry], terms: Terms = NO_TERMS) -> list[EntryResult]:
         """Store entries whole; when this returns, what was stored is durable.
+
+        Args:
+            entries: What to store.
+            terms: On which terms older files are replaced.
 
         Returns:
             One result for each, in order.
         """
         with self._run() as token:
             items = [
-                _Item(entry, ENTRY_NAME.format(token, number))
+                _Item(entry, ENTRY_NAME.format(token, number), terms)
                 for number, entry in enumerate(entries)
             ]
             try:
@@ -200,7 +208,7 @@ class BatchWriter:
         descriptor = self._working.open_file(item.temporary, _CREATE, mode)
         try:
             _write(descriptor, entry.payload)
-            attributes = Attributes(modified_ns=entry.modified_ns)
+            attributes = Attributes(entry.modified_ns if item.terms.sets_modified else None)
             apply(self._working, item.temporary, descriptor, attributes, runnable=0)
             item.status = os.fstat(descriptor)
         finally:
@@ -225,7 +233,7 @@ class BatchWriter:
         link = entry.kind is Kind.LINK
         size = None if link else item.size
         old = status_of(made(directories, item.parts[:-1]), item.parts[-1])
-        newcomer = Newcomer(item.parts, size, entry.modified_ns, link=link)
+        newcomer = Newcomer(item.parts, size, entry.modified_ns, link=link, terms=item.terms)
         if old is None or decide(entry.overwrite, newcomer, old) is not Decision.KEEP:
             return False
         if self._publisher.has_stored(entry.sha256 or "", old):
@@ -257,6 +265,7 @@ class BatchWriter:
             sha256=entry.sha256 or "",
             modified_ns=entry.modified_ns,
             target=entry.target if entry.kind is Kind.LINK else None,
+            terms=item.terms,
         )
         published = self._publisher.publish(directories, finished, entry.overwrite)
         if published.state is TransferState.STORED and item.reserved:
@@ -303,7 +312,7 @@ def _make_directory(directories: OpenDirectories, item: _Item) -> None:
         text = f"{brief(entry.name)} is the name of an existing file or link"
         raise RefusedError(ErrorCode.WRONG_KIND, text)
     made(directories, item.parts)
-    if entry.modified_ns is None:
+    if entry.modified_ns is None or not item.terms.sets_modified:
         return
     newer = old is not None and entry.modified_ns > old.st_mtime_ns
     item.sets_modified = (
