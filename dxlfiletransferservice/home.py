@@ -5,18 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-import platformdirs
 from filelock import FileLock, Timeout
 
-from dxlfabric.certificates import CONFIGURATION_NAME
+from dxlfiletransferclient.control.configuration import (
+    HOME_VARIABLE,
+    client_configuration,
+    home_directory,
+)
 from dxlfiletransferservice.configdirectory import SETTINGS_FILE
-
-HOME_VARIABLE: Final = "DXLFT_HOME"
-"""Environment variable that names the home."""
-
-_APPLICATION: Final = "dxlft"
 
 
 class HomeError(Exception):
@@ -42,15 +39,9 @@ class Home:
         """Return a home.
 
         Args:
-            path: Where it is. By default what the environment variable ``DXLFT_HOME`` says, or a
-                directory of the current user: ``~/.local/share/dxlft`` on Linux.
+            path: Where it is; by default as :func:`.configuration.home_directory` says.
         """
-        if path is None:
-            named = os.environ.get(HOME_VARIABLE)
-            path = (
-                Path(named) if named else platformdirs.user_data_path(_APPLICATION, appauthor=False)
-            )
-        return cls(path.expanduser().absolute())
+        return cls(home_directory(path))
 
     @property
     def storage(self) -> Path:
@@ -60,7 +51,7 @@ class Home:
     @property
     def client_configuration(self) -> Path:
         """The configuration that clients on this machine use by default."""
-        return self.path / "client" / CONFIGURATION_NAME
+        return client_configuration(self.path)
 
     @property
     def service(self) -> Path:
@@ -71,6 +62,11 @@ class Home:
     def joined_service(self) -> Path:
         """Configuration directory of the service when it joins a fabric that exists already."""
         return self.path / "joined"
+
+    @property
+    def state(self) -> Path:
+        """Where the transfer server keeps its key, its database and its triggers."""
+        return self.path / "state"
 
     @property
     def server_log(self) -> Path:
