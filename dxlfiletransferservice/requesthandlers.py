@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from dxlbootstrap.util import MessageUtils
@@ -10,6 +11,7 @@ from dxlclient.client import DxlClient
 from dxlclient.message import ErrorResponse, Message, Request, Response
 
 from dxlfiletransferclient.errors import FileTransferError
+from dxlfiletransferclient.protocol.refusals import RefusedError
 from dxlfiletransferclient.storage.expiry import DEFAULT_LIFETIME
 from dxlfiletransferclient.store import FileStoreManager, FileStoreSegmentResult
 from dxlfiletransferservice.boundedlog import BoundedLog
@@ -39,15 +41,22 @@ class SegmentRequestCallback(RequestCallback):
         dxl_client: The connected client through which answers are sent.
         store: The store, which stays open when the callback is no longer used.
         log: Where refusals are noted; several callbacks may share one.
+        refuse_plain: Returns what segments are refused with at the moment, or ``None``.
     """
 
     def __init__(
-        self, dxl_client: DxlClient, store: SegmentStore, *, log: BoundedLog | None = None
+        self,
+        dxl_client: DxlClient,
+        store: SegmentStore,
+        *,
+        log: BoundedLog | None = None,
+        refuse_plain: Callable[[], RefusedError | None] | None = None,
     ) -> None:
         super().__init__()
         self._dxl_client = dxl_client
         self._store = store
         self._log = log or BoundedLog(_logger)
+        self._refuse_plain = refuse_plain
 
     def on_request(self, request: Request) -> None:
         """Store the segment of a request and answer it.
@@ -59,6 +68,13 @@ class SegmentRequestCallback(RequestCallback):
         Args:
             request: The request, its parameters in ``other_fields`` and the bytes as payload.
         """
+        refusal = None if self._refuse_plain is None else self._refuse_plain()
+        if refusal is not None:
+            self._note(
+                logging.WARNING, "Refused a segment of client %s: %s", request, refusal.message
+            )
+            self._send(ErrorResponse(request, _ERROR_CODE, printable(refusal.message)))
+            return
         try:
             result = self._store.store_segment(request)
             response = Response(request)

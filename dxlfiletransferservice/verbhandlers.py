@@ -26,6 +26,11 @@ By then, even a connection of 10 Mbit/s has carried some hundred kilobytes away.
 LARGE_ANSWERS: Final = frozenset({Verb.RETRIEVE, Verb.LIST})
 """Verbs whose answers may be a thousand times larger than the requests."""
 
+WRITING_VERBS: Final = frozenset(
+    {Verb.OPEN, Verb.SEGMENT, Verb.FINISH, Verb.ABORT, Verb.BATCH, Verb.REMOVE}
+)
+"""Verbs that change what is stored or under way."""
+
 _LEVELS: Final = {
     # What happens where nobody has made a mistake: lost messages, restarts, files that come and go.
     ErrorCode.CORRUPT: logging.DEBUG,
@@ -34,6 +39,7 @@ _LEVELS: Final = {
     ErrorCode.CHANGED: logging.DEBUG,
     ErrorCode.BUSY: logging.DEBUG,
     ErrorCode.CLOSING: logging.DEBUG,
+    ErrorCode.UNKNOWN_SESSION: logging.DEBUG,
     # What somebody has to do something about.
     ErrorCode.STORAGE_FULL: logging.ERROR,
     ErrorCode.STORAGE_FAILED: logging.ERROR,
@@ -67,20 +73,23 @@ class VerbRequestCallback(RequestCallback):
 
     Args:
         dxl_client: The connected client through which answers are sent.
-        desk: Answers the requests.
+        desk: Answers the requests; ``None`` where a subclass does.
         verb: What requests on this callback's topic ask for.
         log: Where refusals are noted; callbacks that share one are bounded together.
         crowded: Whether so many answers wait to be sent that there should be no more large ones.
+        refuse_plain: Returns what requests that change something are refused with at the moment,
+            or ``None``.
     """
 
     def __init__(
         self,
         dxl_client: ResponseSender,
-        desk: AnsweringDesk,
+        desk: AnsweringDesk | None,
         verb: Verb,
         *,
         log: BoundedLog | None = None,
         crowded: Callable[[], bool] | None = None,
+        refuse_plain: Callable[[], RefusedError | None] | None = None,
     ) -> None:
         super().__init__()
         self._dxl_client = dxl_client
@@ -88,6 +97,7 @@ class VerbRequestCallback(RequestCallback):
         self._verb = verb
         self._log = log or BoundedLog(_logger)
         self._crowded = crowded if verb in LARGE_ANSWERS else None
+        self._refuse_plain = refuse_plain if verb in WRITING_VERBS else None
 
     def on_request(self, request: Request) -> None:
         """Carry out a request and answer it.
@@ -114,13 +124,21 @@ class VerbRequestCallback(RequestCallback):
         if self._crowded is not None and self._crowded():
             text = "too many answers wait to be sent"
             raise RefusedError(ErrorCode.BUSY, text, BUSY_SECONDS)
+        refusal = None if self._refuse_plain is None else self._refuse_plain()
+        if refusal is not None:
+            raise refusal
         payload = request.payload
         # Whatever msgpack has may arrive as a payload: numbers, lists, nothing.
         if not isinstance(payload, bytes):
             raise RefusedError(ErrorCode.INVALID, f"the payload is {brief(payload)} and no bytes")
-        return _filled(
-            Response(request), self._desk.answer(self._verb, Parcel(request.other_fields, payload))
-        )
+        answer = self._answer(request, Parcel(request.other_fields, payload))
+        return _filled(Response(request), answer)
+
+    def _answer(self, _request: Request, parcel: Parcel) -> Parcel:
+        """Return what the answer to a request carries, or raise ``RefusedError``."""
+        if self._desk is None:
+            raise NotImplementedError
+        return self._desk.answer(self._verb, parcel)
 
     def _note(
         self, level: int, request: Request, text: str, error: Exception | None = None
@@ -145,6 +163,7 @@ def verb_callbacks(
     store_topic: str,
     *,
     crowded: Callable[[], bool] | None = None,
+    refuse_plain: Callable[[], RefusedError | None] | None = None,
 ) -> dict[str, RequestCallback]:
     """Return what answers the requests on each topic of version 2.
 
@@ -153,11 +172,13 @@ def verb_callbacks(
         desk: Answers the requests; there is a topic for each verb that it offers.
         store_topic: The topic that those of version 2 begin with.
         crowded: Whether so many answers wait to be sent that there should be no more large ones.
+        refuse_plain: Returns what requests that change something are refused with at the moment,
+            or ``None``.
     """
     log = BoundedLog(_logger)
     return {
         topic_of(verb, store_topic): VerbRequestCallback(
-            dxl_client, desk, verb, log=log, crowded=crowded
+            dxl_client, desk, verb, log=log, crowded=crowded, refuse_plain=refuse_plain
         )
         for verb in sorted(desk.verbs)
     }

@@ -12,10 +12,10 @@ from functools import partial
 from dxlfiletransferclient.errors import MalformedAnswerError, SourceChangedError, brief
 from dxlfiletransferclient.exchange.jobs import Ask
 from dxlfiletransferclient.exchange.pausing import Pause
-from dxlfiletransferclient.intervals import Ranges
 from dxlfiletransferclient.outcomes import Result
 from dxlfiletransferclient.progress import FileMeter, Phase
 from dxlfiletransferclient.protocol.coding import decode, encode
+from dxlfiletransferclient.protocol.limits import SEGMENT_SIZE
 from dxlfiletransferclient.protocol.messages import (
     AbortRequest,
     DoneAnswer,
@@ -32,7 +32,7 @@ from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
 from dxlfiletransferclient.protocol.verbs import Verb
 from dxlfiletransferclient.sending.ending import Ending
 from dxlfiletransferclient.sending.pacing import FLUSH_EVERY, MAX_ROUNDS
-from dxlfiletransferclient.sending.remaining import Remaining
+from dxlfiletransferclient.sending.remaining import Remaining, total
 from dxlfiletransferclient.sending.source import Content
 
 
@@ -61,6 +61,7 @@ class FileJob:
         granted: Is called with the bytes that the service lets be outstanding.
         acknowledged: Is called with the bytes that the service holds, whenever they grow; an
             exception that it raises ends the job.
+        most: Returns the bytes that the next segment may have; ``segment_size`` bounds it too.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class FileJob:
         on_end: Callable[[Ending], object],
         granted: Callable[[int], object] = lambda _window: None,
         acknowledged: Callable[[int], object] = lambda _count: None,
+        most: Callable[[], int] = lambda: SEGMENT_SIZE,
     ) -> None:
         self._content = content
         self._metadata = metadata
@@ -81,6 +83,7 @@ class FileJob:
         self._on_end = on_end
         self._granted = granted
         self._acknowledged = acknowledged
+        self._most = most
         self._state = _State.OPENING
         self._outstanding = 0
         self._due: float | None = None
@@ -208,11 +211,11 @@ class FileJob:
         self._content.release(self._remaining.settled(answer.durable))
         if self._opened:
             self._resumed = min(self._resumed, self._remaining.held)
-            self._meter.update(done=self._remaining.held, durable=_total(answer.durable))
+            self._meter.update(done=self._remaining.held, durable=total(answer.durable))
         else:
             self._opened = True
             self._resumed = self._remaining.held
-            self._meter.resume(self._remaining.held, _total(answer.durable))
+            self._meter.resume(self._remaining.held, total(answer.durable))
 
     def _reopen(self) -> None:
         self._state = _State.OPENING
@@ -269,13 +272,14 @@ class FileJob:
         return self._finish()
 
     def _next_segment(self, room: int) -> Ask | None:
-        start, end = self._remaining.peek(self._segment_size)
+        size = min(self._segment_size, self._most())
+        start, end = self._remaining.peek(size)
         if end - start > room and self._outstanding:
             # While there is no room, what was sent by an earlier call is hashed.
             if not self._content.hash_up_to(start):
                 self._due = self._now
             return None
-        note = self._remaining.take(self._segment_size)
+        note = self._remaining.take(size)
         self._outstanding += 1
         return Ask(Verb.SEGMENT, partial(self._segment, start, end), end - start, note)
 
@@ -311,7 +315,7 @@ class FileJob:
             self._rounds = 0
         self._content.release(self._remaining.settled(answer.durable))
         held = self._remaining.held
-        self._meter.update(done=held, durable=_total(answer.durable))
+        self._meter.update(done=held, durable=total(answer.durable))
         if isinstance(ask.note, tuple):
             self._acknowledged(held)
 
@@ -388,7 +392,3 @@ class FileJob:
                 error=error,
             )
         )
-
-
-def _total(ranges: Ranges) -> int:
-    return sum(end - start for start, end in ranges)

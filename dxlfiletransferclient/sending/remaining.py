@@ -89,3 +89,8 @@ class Remaining:
     def acknowledge(self, start: int, end: int) -> int:
         """Note that the service has a range, and return how many bytes of it are new."""
         return sum(high - low for low, high in self._held.add(start, end))
+
+
+def total(ranges: Ranges) -> int:
+    """Return how many bytes some ranges have."""
+    return sum(end - start for start, end in ranges)

@@ -25,7 +25,7 @@ from dxlfiletransferclient.protocol.messages import (
 from dxlfiletransferclient.protocol.messages import Message as VerbMessage
 from dxlfiletransferclient.protocol.parcels import Parcel
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
-from dxlfiletransferclient.protocol.verbs import Verb
+from dxlfiletransferclient.protocol.verbs import STORE_VERBS, Verb
 from dxlfiletransferclient.testing import MemoryStore
 from dxlfiletransferservice.boundedlog import BoundedLog, LineBudget
 from dxlfiletransferservice.verbhandlers import VerbRequestCallback, verb_callbacks
@@ -103,7 +103,7 @@ def test_a_file_goes_in_and_out_again(outbox: Outbox) -> None:
         return parcel_of(response)
 
     hello = decode(HelloAnswer, ask(Verb.HELLO, HelloRequest()))
-    assert set(hello.verbs.split()) == set(Verb)
+    assert set(hello.verbs.split()) == set(STORE_VERBS)
     content = b"h\0\xffl" + b"o" * 996
     ask(Verb.OPEN, OpenRequest(file_id="f", name="a/b", size=1000))
     for offset in (500, 0):
@@ -227,7 +227,7 @@ def test_a_payload_that_is_no_bytes_is_refused(outbox: Outbox, payload: Any) -> 
 @pytest.mark.parametrize(
     "fields", [{}, {"check": ""}, {"digest": "", "check": "x"}, {"file_id": "f", "ü\0": "\n"}]
 )
-@pytest.mark.parametrize("verb", list(Verb))
+@pytest.mark.parametrize("verb", sorted(STORE_VERBS))
 def test_fields_that_were_not_sealed_are_damaged(
     outbox: Outbox, verb: Verb, fields: dict[str, str]
 ) -> None:
@@ -241,7 +241,7 @@ def test_a_flood_of_mistakes_does_not_fill_the_log(
 ) -> None:
     log = BoundedLog(logging.getLogger(LOGGER), LineBudget(5, 60.0), clock=lambda: 0.0)
     desk = FixedDesk(RefusedError(ErrorCode.INVALID, "wrong"))
-    callbacks = [VerbRequestCallback(outbox, desk, verb, log=log) for verb in Verb]
+    callbacks = [VerbRequestCallback(outbox, desk, verb, log=log) for verb in STORE_VERBS]
     for _ in range(10):
         for callback in callbacks:
             callback.on_request(request())
@@ -259,7 +259,7 @@ def test_an_answer_that_cannot_be_sent_is_logged(
     client.send_response.assert_called_once()
 
 
-@pytest.mark.parametrize("verb", list(Verb))
+@pytest.mark.parametrize("verb", sorted(STORE_VERBS))
 def test_only_large_answers_wait_while_too_many_are_on_their_way(
     outbox: Outbox, verb: Verb
 ) -> None:

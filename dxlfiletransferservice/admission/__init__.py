@@ -1,0 +1,1 @@
+"""What lets others in: sessions, and what their holders may store and fetch."""

@@ -1,0 +1,1 @@
+"""Manifests: what is to be sent, listed in the background."""

@@ -1,0 +1,1 @@
+"""Where to send and what: destinations, connections, transfers, and the work of couriers."""
