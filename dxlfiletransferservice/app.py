@@ -3,10 +3,13 @@
 import logging
 import os
 import warnings
+from collections.abc import Sequence
 from configparser import ConfigParser
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+from dxlclient.callbacks import RequestCallback
 from dxlclient.client import DxlClient
 from dxlclient.exceptions import DxlException
 from dxlclient.service import ServiceRegistrationInfo
@@ -27,6 +30,7 @@ from dxlfiletransferservice.maintenance import MaintenanceThread
 from dxlfiletransferservice.requesthandlers import SegmentRequestCallback
 from dxlfiletransferservice.serviceclient import ServiceClient
 from dxlfiletransferservice.settings import ServiceSettings, parse_settings, read_settings
+from dxlfiletransferservice.transferserver import ServerSurroundings, TransferServer
 from dxlfiletransferservice.verbhandlers import verb_callbacks
 
 with warnings.catch_warnings():
@@ -51,6 +55,9 @@ class FileTransferService(Application):
     Args:
         config_dir: Directory with ``dxlclient.config``, ``dxlfiletransferservice.config`` and
             perhaps ``logging.config``.
+        state_dir: Directory for a transfer server, unless the settings name another one; without
+            any there is no transfer server.
+        private: Directories of which a transfer server never sends anything; its own is one.
 
     Example:
         >>> with FileTransferService("/etc/file-transfer") as service:  # doctest: +SKIP
@@ -61,7 +68,17 @@ class FileTransferService(Application):
     DXL_SERVICE_REGISTRATION_TIMEOUT = 60
     """Seconds that `run` waits for the broker to confirm the registration."""
 
-    def __init__(self, config_dir: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        config_dir: str | os.PathLike[str],
+        *,
+        state_dir: Path | None = None,
+        private: Sequence[Path] = (),
+    ) -> None:
+        self._state_dir = state_dir
+        self._private = tuple(private)
+        self._registration: ServiceRegistrationInfo | None = None
+        self._transfer_server: TransferServer | None = None
         self._settings: ServiceSettings | None = None
         self._store: FileStoreManager | None = None
         self._maintenance: MaintenanceThread | None = None
@@ -137,15 +154,19 @@ class FileTransferService(Application):
             self._lock.release()
 
     def _end(self) -> None:
-        if self._maintenance is not None:
-            self._maintenance.stop()
-            self._maintenance = None
-        try:
-            super().destroy()
-        finally:
+        with ExitStack() as stack:
+            # Backwards: who asks the fabric, what answers it, what both stand on.
             if self._store is not None:
-                self._store.close()
-                self._store = None
+                stack.callback(self._store.close)
+            server = self._transfer_server
+            if server is not None:
+                stack.callback(server.close)
+            stack.callback(super().destroy)
+            if server is not None:
+                stack.callback(server.stop)
+            if self._maintenance is not None:
+                stack.callback(self._maintenance.stop)
+            self._maintenance = self._transfer_server = self._store = None
 
     def on_load_configuration(self, config: ConfigParser) -> None:
         """Take the settings from the parsed ``dxlfiletransferservice.config``.
@@ -169,16 +190,10 @@ class FileTransferService(Application):
         Raises:
             ConnectError: The broker does not confirm the registration.
         """
-        client, settings = self._dxl_client, self._settings
-        if settings is None or self._store is None or not isinstance(client, ServiceClient):
+        client, settings, service = self._dxl_client, self._settings, self._registration
+        if settings is None or service is None or not isinstance(client, ServiceClient):
             raise RuntimeError("services are registered by run(), once it has connected")
-        service = ServiceRegistrationInfo(client, SERVICE_TYPE)
-        desk = Desk(self._store.files, settings.access.verbs)
-        callbacks = verb_callbacks(
-            client, desk, settings.store_topic, crowded=lambda: client.crowded
-        )
-        callbacks[settings.store_topic] = SegmentRequestCallback(client, self._store)
-        for topic, callback in callbacks.items():
+        for topic, callback in self._callbacks(client, settings).items():
             # On the incoming pool, whose threads are not the network thread: one queue, not two.
             self.add_request_callback(service, topic, callback, separate_thread=False)
         try:
@@ -189,6 +204,33 @@ class FileTransferService(Application):
                 f"within {self.DXL_SERVICE_REGISTRATION_TIMEOUT} seconds: {error}"
             ) from error
         _logger.info("Registered %s as service %s", settings.store_topic, service.service_id)
+
+    def _callbacks(
+        self, client: ServiceClient, settings: ServiceSettings
+    ) -> dict[str, RequestCallback]:
+        """Return what answers the requests on each topic."""
+        if self._store is None:
+            raise RuntimeError("the store is opened by run(), before it connects")
+        server = self._transfer_server
+        refuse_plain = None if server is None else server.gate.refuse_plain
+        desk = Desk(
+            self._store.files,
+            settings.access.verbs,
+            identity=None if server is None else server.identity,
+        )
+        callbacks = verb_callbacks(
+            client,
+            desk,
+            settings.store_topic,
+            crowded=lambda: client.crowded,
+            refuse_plain=refuse_plain,
+        )
+        callbacks[settings.store_topic] = SegmentRequestCallback(
+            client, self._store, refuse_plain=refuse_plain
+        )
+        if server is not None:
+            callbacks.update(server.callbacks())
+        return callbacks
 
     @property
     def _client_config_path(self) -> Path:
@@ -209,11 +251,16 @@ class FileTransferService(Application):
         config.incoming_message_queue_size = self._incoming_queue_size
         config.incoming_message_thread_pool_size = self._incoming_thread_count
         self._open_store()
-        self._dxl_client = ServiceClient(config)
+        client = self._dxl_client = ServiceClient(config)
+        self._registration = ServiceRegistrationInfo(client, SERVICE_TYPE)
+        self._open_transfer_server(client, self._registration)
+        self._start_maintenance()
         _logger.info("Connecting to the fabric")
-        self._dxl_client.connect()
+        client.connect()
         self.on_register_event_handlers()
         self.on_register_services()
+        if self._transfer_server is not None:
+            self._transfer_server.start()
         self.on_dxl_connect()
 
     def _open_store(self) -> None:
@@ -234,7 +281,39 @@ class FileTransferService(Application):
                 f"{self._app_config_path}: [General] storageDir or workingDir cannot be used: "
                 f"{error.filename or settings.storage_dir}: {error.strerror or error}"
             ) from error
-        self._maintenance = MaintenanceThread(self._store.files, settings.partial_file_lifetime)
+
+    def _open_transfer_server(
+        self, client: ServiceClient, registration: ServiceRegistrationInfo
+    ) -> None:
+        settings, store = self._settings, self._store
+        if settings is None or store is None:
+            raise RuntimeError("the settings are read and the store is opened before")
+        state_dir = settings.transfer_server.state_dir or self._state_dir
+        if state_dir is None:
+            return
+        server = TransferServer(
+            ServerSurroundings(
+                state_dir=state_dir.absolute(),
+                settings=settings,
+                store=store.files,
+                client=client,
+                client_configuration=self._client_config_path,
+                service_id=registration.service_id,
+                private=(Path(self._config_dir).absolute(), *self._private),
+            )
+        )
+        registration.metadata = server.metadata
+        self._transfer_server = server
+
+    def _start_maintenance(self) -> None:
+        settings, store, server = self._settings, self._store, self._transfer_server
+        if settings is None or store is None:
+            raise RuntimeError("the settings are read and the store is opened before")
+        self._maintenance = MaintenanceThread(
+            store.files,
+            settings.partial_file_lifetime,
+            others=() if server is None else (server.maintain,),
+        )
         self._maintenance.start()
 
     def _unregister_services(self) -> None:

@@ -1,9 +1,9 @@
-"""Does what is due in a store, time after time."""
+"""Does what is due in a store and beside it, time after time."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from dxlfiletransferservice.boundedlog import BoundedLog
@@ -44,6 +44,8 @@ class MaintenanceThread(threading.Thread):
         lifetime: Seconds after which an unfinished file is given up; where they are few, the store
             is told to look for such files earlier than it would by itself.
         interval: Seconds between two rounds; above 0.
+        others: What else has something to do now and then; each is called with the time in seconds
+            since 1970.
         clock: Returns the time in seconds since 1970.
     """
 
@@ -53,11 +55,13 @@ class MaintenanceThread(threading.Thread):
         lifetime: float,
         interval: float = MAINTENANCE_INTERVAL,
         *,
+        others: Sequence[Callable[[float], object]] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(name="file-transfer-maintenance", daemon=True)
         self._store = store
         self._interval = interval
+        self._others = others
         self._clock = clock
         self._expiry_interval = min(EXPIRY_INTERVAL, lifetime)
         self._expired = clock()
@@ -67,11 +71,12 @@ class MaintenanceThread(threading.Thread):
     def run(self) -> None:
         """Begin a round after each interval, not at the start, until `stop`."""
         while not self._stopped.wait(self._interval):
-            try:
-                self._make_round(self._clock())
-            except Exception as error:  # noqa: BLE001 - it is logged, and tried again
-                text = "Cannot make checkpoints or remove abandoned files; tried again later: %s"
-                self._log.write(logging.ERROR, text, error, error=error)
+            for make_round in (self._make_round, *self._others):
+                try:
+                    make_round(self._clock())
+                except Exception as error:  # noqa: BLE001 - it is logged, and tried again
+                    text = "Cannot do what is due now and then; tried again later: %s"
+                    self._log.write(logging.ERROR, text, error, error=error)
 
     def stop(self) -> None:
         """End the thread, after the round that it is in."""

@@ -11,6 +11,11 @@ from dxlfiletransferclient.storage.expiry import DEFAULT_LIFETIME
 from dxlfiletransferclient.storage.local import StoreOptions
 from dxlfiletransferclient.storage.quotas import QuotaLimits
 from dxlfiletransferservice.inifile import Section, read_parser, refuse_unknown_names
+from dxlfiletransferservice.transferserversettings import (
+    TRANSFER_SERVER_NAMES,
+    TransferServerSettings,
+    parse_transfer_server,
+)
 from dxlfiletransferservice.transfersettings import (
     ACCESS_NAMES,
     QUOTA_NAMES,
@@ -53,12 +58,14 @@ _CALLBACK_POOL: Final = "MessageCallbackPool"
 _TRANSFERS: Final = "Transfers"
 _QUOTA: Final = "Quota"
 _ACCESS: Final = "Access"
+_TRANSFER_SERVER: Final = "TransferServer"
 _POOL_NAMES: Final = ("queueSize", "threadCount")
 _KNOWN_NAMES: Final = {
     _GENERAL: ("storageDir", "workingDir", "storeTopic", "partialFileLifetimeHours"),
     _TRANSFERS: TRANSFER_NAMES,
     _QUOTA: QUOTA_NAMES,
     _ACCESS: ACCESS_NAMES,
+    _TRANSFER_SERVER: TRANSFER_SERVER_NAMES,
     _INCOMING_POOL: _POOL_NAMES,
     _CALLBACK_POOL: _POOL_NAMES,
 }
@@ -96,6 +103,7 @@ class ServiceSettings:
         transfers: How files are taken.
         quota: How much of them.
         access: What clients may do.
+        transfer_server: The transfer server, if there is to be one.
     """
 
     storage_dir: Path
@@ -107,6 +115,7 @@ class ServiceSettings:
     transfers: TransferSettings = field(default_factory=TransferSettings)
     quota: QuotaLimits = field(default_factory=QuotaLimits)
     access: AccessSettings = field(default_factory=AccessSettings)
+    transfer_server: TransferServerSettings = field(default_factory=TransferServerSettings)
 
     @property
     def store_options(self) -> StoreOptions:
@@ -164,6 +173,7 @@ def parse_settings(parser: configparser.ConfigParser, *, source: str) -> Service
         transfers=parse_transfers(Section(parser, _TRANSFERS, source)),
         quota=parse_quota(Section(parser, _QUOTA, source)),
         access=parse_access(Section(parser, _ACCESS, source)),
+        transfer_server=parse_transfer_server(Section(parser, _TRANSFER_SERVER, source)),
     )
 
 

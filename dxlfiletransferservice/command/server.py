@@ -109,7 +109,9 @@ def server_command(
                 directory = place.service
                 where = f"{address} port {broker.port}"
             _prepare(place, directory, storage)
-            service = stack.enter_context(FileTransferService(directory))
+            service = stack.enter_context(
+                FileTransferService(directory, state_dir=place.state, private=[place.path])
+            )
             service.run()
             _report_ready(place, service, where, config)
             wait_for_ever()
