@@ -1,12 +1,13 @@
 # Needs Python 3.11 or later with its venv module, and nothing else.
 #   make demo [FILE=path]         move one file through an embedded fabric on this machine
-#   make test [PYTHON=python3.13] run the whole test suite
+#   make test [PYTHON=python3.13] run the whole test suite (JOBS=1: one test after another)
 # The others: check, bench, docs, clean.
 
 PYTHON ?= python3
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 VENV := .venv/$(VERSION)
 BIN := $(VENV)/bin
+JOBS ?= 3
 PEERS := .peers/$(VERSION)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -43,8 +44,9 @@ $(PEERS)/ready: tests/interop/peers.txt
 demo: $(VENV)/run
 	@$(BIN)/dxlft demo --home demo-home $(if $(FILE),"$(FILE)")
 
+# Most tests wait for processes and connections, so there is one worker more than small machines have cores.
 test: $(VENV)/develop $(PEERS)/ready
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 check: $(VENV)/develop
 	$(BIN)/ruff check .

@@ -19,6 +19,9 @@ def root_logger(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
     levels = {name: logging.getLogger(name).level for name in names}
     level = root.level
     monkeypatch.setattr(root, "handlers", [])
+    for name in names:
+        # Whoever has loaded a logging.config in this process has switched older loggers off.
+        monkeypatch.setattr(logging.getLogger(name), "disabled", False)
     yield root
     root.setLevel(level)
     for name, before in levels.items():
