@@ -93,8 +93,8 @@ def version_1(
         *map(str, (PROGRAMS / "send_version1.py", fabric.client_configuration, source, name)),
         str(segment_size),
     ]
-    sample = _measured(fabric, service, source.stat().st_size, lambda: run(command, fabric.link))
-    _check_and_remove(fabric.storage / name, source)
+    sample = measured(fabric, service, source.stat().st_size, lambda: run(command, fabric.link))
+    stored_as_sent(fabric.storage / name, source)
     return sample
 
 
@@ -118,14 +118,14 @@ def version_2(
         configuration or fabric.client_configuration,
         *("send", source, target),
     )
-    sample = _measured(fabric, service, _size_of(source), lambda: run(command, fabric.link))
+    sample = measured(fabric, service, _size_of(source), lambda: run(command, fabric.link))
     stored = fabric.storage / "sent"
     if source.is_dir():
         _check_tree(stored / source.name, source)
         # Removing so many files would slow the next run down.
         stored.rename(fabric.home / f"moved-aside-{len(list(fabric.home.iterdir()))}")
     else:
-        _check_and_remove(stored, source)
+        stored_as_sent(stored, source)
     return sample
 
 
@@ -143,8 +143,8 @@ def download(fabric: Fabric, service: Server, source: Path) -> Sample:
         PROGRAMS / "transfer_version2.py",
         *(fabric.client_configuration, "get", stored.name, target),
     )
-    sample = _measured(fabric, service, source.stat().st_size, lambda: run(command, fabric.link))
-    _check_and_remove(target, source)
+    sample = measured(fabric, service, source.stat().st_size, lambda: run(command, fabric.link))
+    stored_as_sent(target, source)
     return sample
 
 
@@ -167,12 +167,20 @@ def bus_limit(
         REQUEST_TOPIC,
         *map(str, (count, request_size, in_flight)),
     )
-    return _measured(fabric, service, count * request_size, lambda: run(command, fabric.link))
+    return measured(fabric, service, count * request_size, lambda: run(command, fabric.link))
 
 
-def _measured(
+def measured(
     fabric: Fabric, service: Server, size: int, send: Callable[[], dict[str, Any]]
 ) -> Sample:
+    """Do something once, and return what it cost whom.
+
+    Args:
+        fabric: The fabric that it goes over.
+        service: Who receives.
+        size: Bytes that are sent.
+        send: Does it; returns ``seconds``, and ``cpu`` and ``peak`` of the sending process.
+    """
     broker_before = fabric.broker.cost()
     service_before = service.cost()
     sent = send()
@@ -204,7 +212,12 @@ def _check_tree(stored: Path, source: Path) -> None:
             raise ProgramError(f"{path} was stored with another content")
 
 
-def _check_and_remove(stored: Path, source: Path) -> None:
+def stored_as_sent(stored: Path, source: Path) -> None:
+    """Check what was stored, and remove it.
+
+    Raises:
+        ProgramError: It differs from what was sent.
+    """
     if _sha256(stored) != _sha256(source):
         raise ProgramError(f"{stored} differs from {source}")
     stored.unlink()

@@ -85,13 +85,17 @@ class Server:
     ) -> None:
         self.stop()
 
-    def cost(self) -> Cost:
-        """Return what the program has used since its start."""
+    @property
+    def pid(self) -> int:
+        """The program's process."""
         if self._process is None:
             raise ProgramError(f"{self._command[0]} does not run")
-        process = psutil.Process(self._process.pid)
-        times = process.cpu_times()
-        return Cost(times.user + times.system, _peak(self._process.pid))
+        return self._process.pid
+
+    def cost(self) -> Cost:
+        """Return what the program has used since its start."""
+        times = psutil.Process(self.pid).cpu_times()
+        return Cost(times.user + times.system, _peak(self.pid))
 
     def kill(self) -> None:
         """End the program as a crash would."""
@@ -130,17 +134,31 @@ def run(command: Sequence[str], link: Link) -> dict[str, Any]:
     Raises:
         ProgramError: It failed, or took more than :data:`RUN_SECONDS`.
     """
+    result: dict[str, Any] = json.loads(output_of(command, link).splitlines()[-1])
+    return result
+
+
+def output_of(command: Sequence[str], link: Link, *, told: str = "") -> str:
+    """Run a program to its end and return what it prints.
+
+    Args:
+        command: Program and arguments.
+        link: Network to run it in.
+        told: What it reads from its standard input.
+
+    Raises:
+        ProgramError: It failed, or took more than :data:`RUN_SECONDS`.
+    """
     words = [*link.prefix, *command]
     try:
         done = subprocess.run(
-            words, capture_output=True, text=True, timeout=RUN_SECONDS, check=False
+            words, input=told, capture_output=True, text=True, timeout=RUN_SECONDS, check=False
         )
     except subprocess.TimeoutExpired as error:
         raise ProgramError(f"{' '.join(words)} took over {RUN_SECONDS:g} seconds") from error
     if done.returncode:
         raise ProgramError(f"{' '.join(words)} ended with {done.returncode}:\n{done.stderr}")
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+    return done.stdout
 
 
 def python(*arguments: str | Path) -> list[str]:

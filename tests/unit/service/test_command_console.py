@@ -20,8 +20,9 @@ def root_logger(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
     level = root.level
     monkeypatch.setattr(root, "handlers", [])
     for name in names:
-        # Whoever has loaded a logging.config in this process has switched older loggers off.
+        # Other tests in this process may have loaded a logging.config, or been verbose.
         monkeypatch.setattr(logging.getLogger(name), "disabled", False)
+        logging.getLogger(name).setLevel(logging.NOTSET)
     yield root
     root.setLevel(level)
     for name, before in levels.items():
