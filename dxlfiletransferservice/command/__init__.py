@@ -1,6 +1,5 @@
 """The command line ``dxlft``, one module for each command."""
 
-import inspect
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -9,17 +8,22 @@ import typer
 from typer.core import TyperGroup
 
 from dxlfiletransferservice import get_version
+from dxlfiletransferservice.command.api import api_command
 from dxlfiletransferservice.command.broker import broker_command
 from dxlfiletransferservice.command.console import complain, complain_about, say
 from dxlfiletransferservice.command.demo import demo_command
 from dxlfiletransferservice.command.exitcodes import ExitCode, exit_code_for
 from dxlfiletransferservice.command.get import get_command
+from dxlfiletransferservice.command.groups import add_commands
 from dxlfiletransferservice.command.ls import ls_command
 from dxlfiletransferservice.command.provision import provision_command
 from dxlfiletransferservice.command.rm import rm_command
 from dxlfiletransferservice.command.send import send_command
 from dxlfiletransferservice.command.server import server_command
+from dxlfiletransferservice.command.share import share_command
 from dxlfiletransferservice.command.stat import stat_command
+from dxlfiletransferservice.command.transferscommand import transfers_app
+from dxlfiletransferservice.command.user import user_app
 
 __all__ = ["ExitCode", "app", "main"]
 
@@ -29,6 +33,9 @@ _HELP = """Files over the OpenDXL message bus.
 installed, it runs a small broker by itself. "dxlft get" brings them back, also to other machines.
 "dxlft demo" shows everything at once.
 
+The server is a transfer server, too: it sends files to others of its kind, keeps users apart, and
+hands out tokens. "dxlft user", "share", "transfers" and "api" control it.
+
 \b
 Examples:
   dxlft demo
@@ -36,11 +43,16 @@ Examples:
   dxlft send report.pdf photos
   dxlft ls --recursive
   dxlft get report.pdf -o copies/
+  dxlft user add jsmith
+  dxlft share report.pdf
+  dxlft transfers watch
 """
 
 _EPILOG = """\b
 Environment:
-  DXLFT_HOME  directory for certificates, configurations and files
+  DXLFT_HOME            directory for certificates, configurations and files
+  DXLFT_API_PASSWORD    password of --user
+  DXLFT_TOKEN_PASSWORD  password of the token of "dxlft get"
 
 \b
 Exit codes:
@@ -98,13 +110,14 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "ls": ls_command,
     "stat": stat_command,
     "rm": rm_command,
+    "share": share_command,
+    "api": api_command,
     "broker": broker_command,
     "provision": provision_command,
 }
-for _name, _command in _COMMANDS.items():
-    # A backspace keeps the lines of a paragraph apart; docstrings hold it as two characters.
-    _text = inspect.cleandoc(_command.__doc__ or "").replace(r"\b", "\b")
-    app.command(_name, help=_text)(_command)
+add_commands(app, _COMMANDS)
+app.add_typer(user_app, name="user")
+app.add_typer(transfers_app, name="transfers")
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature

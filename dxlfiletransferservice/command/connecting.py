@@ -7,6 +7,7 @@ from pathlib import Path
 from dxlfabric.connection import connect
 from dxlfabric.errors import ConfigurationError
 from dxlfiletransferclient import FileTransferClient
+from dxlfiletransferclient.exchange.dxlbus import DxlBus
 from dxlfiletransferservice.command.console import shown
 from dxlfiletransferservice.home import Home
 
@@ -25,6 +26,13 @@ def connected_client(config: Path | None, home: Path | None) -> Iterator[FileTra
     """
     with connect(_configuration(config, home)) as dxl_client:
         yield FileTransferClient(dxl_client)
+
+
+@contextmanager
+def connected_bus(config: Path | None, home: Path | None) -> Iterator[DxlBus]:
+    """Give a bus that is connected; arguments and errors are those of :func:`connected_client`."""
+    with connect(_configuration(config, home)) as dxl_client, DxlBus(dxl_client) as bus:
+        yield bus
 
 
 def _configuration(config: Path | None, home: Path | None) -> Path:

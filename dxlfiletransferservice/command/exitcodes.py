@@ -5,6 +5,7 @@ from typing import Self
 
 from dxlfabric.errors import BrokerError, CertificateError, ConfigurationError, ConnectError
 from dxlfiletransferclient import NotConnectedError
+from dxlfiletransferclient.control import errors as control
 from dxlfiletransferservice.command.interrupts import InterruptedTransferError
 from dxlfiletransferservice.home import HomeError
 from dxlfiletransferservice.supervisor import ProcessFailedError
@@ -39,6 +40,7 @@ class ExitCode(IntEnum):
 _BY_ERROR: dict[type[Exception], ExitCode] = {
     ConnectError: ExitCode.NO_FABRIC,
     NotConnectedError: ExitCode.NO_FABRIC,
+    control.NotConnectedError: ExitCode.NO_FABRIC,
     InterruptedTransferError: ExitCode.INTERRUPTED,
     HomeError: ExitCode.HOME,
     CertificateError: ExitCode.CONFIGURATION,

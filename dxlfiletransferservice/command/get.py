@@ -3,20 +3,25 @@
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 import typer
 
-from dxlfiletransferclient import FileTransferClient
+from dxlfiletransferclient.exchange.cancelling import Cancellation
 from dxlfiletransferclient.exchange.engine import EngineOptions
+from dxlfiletransferclient.outcomes import OutcomeCallback, TransferReport
+from dxlfiletransferclient.progress import ProgressCallback
 from dxlfiletransferclient.protocol.messages import Kind, Overwrite
 from dxlfiletransferclient.receiving.options import GetOptions
+from dxlfiletransferclient.receiving.receiver import StoredFile
 from dxlfiletransferclient.receiving.wanted import wanted_of
 from dxlfiletransferclient.sending.options import Links
-from dxlfiletransferservice.command.connecting import connected_client
+from dxlfiletransferservice.command.connecting import connected_bus, connected_client
 from dxlfiletransferservice.command.console import log_to_stderr, remark, shown
 from dxlfiletransferservice.command.exitcodes import ExitCode
 from dxlfiletransferservice.command.interrupts import INTERRUPTED, interrupted_by_signals
@@ -29,12 +34,41 @@ from dxlfiletransferservice.command.options import (
     SegmentSizeOption,
     VerboseFilesOption,
 )
+from dxlfiletransferservice.command.secretinput import known_password, standard_input_line
+from dxlfiletransferservice.command.sharedfiles import SharedFiles, call_of, open_token
 from dxlfiletransferservice.command.transfers import transfer
 
 STANDARD_OUTPUT: Final = "-"
 """The PATH that stands for standard output."""
 
+STANDARD_INPUT: Final = "-"
+"""The TOKEN that stands for a line of standard input."""
+
+PASSWORD_VARIABLE: Final = "DXLFT_TOKEN_PASSWORD"  # noqa: S105 - the name of a variable
+"""Environment variable for the password of a token."""
+
 _COPIED_AT_ONCE: Final = 1024 * 1024
+
+
+class Getter(Protocol):
+    """Whoever files are got from: a ``FileTransferClient``, or what a token opens."""
+
+    def get(
+        self,
+        names: Sequence[str],
+        target: str = ".",
+        *,
+        options: GetOptions,
+        progress: ProgressCallback,
+        on_outcome: OutcomeCallback,
+        cancel: Cancellation,
+    ) -> TransferReport:
+        """Get files and directories; see ``FileTransferClient.get``."""
+        ...
+
+    def stat(self, name: str) -> StoredFile:
+        """Return what has a name; see ``FileTransferClient.stat``."""
+        ...
 
 
 class StoredLinks(StrEnum):
@@ -46,10 +80,15 @@ class StoredLinks(StrEnum):
 
 def get_command(
     *,
+    context: typer.Context,
     names: Annotated[
-        list[str],
-        typer.Argument(metavar="NAME", help="Files and directories to get; . for all there is."),
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME...",
+            help="Files and directories to get; . for all there is, which is the default with "
+            "--token.",
+        ),
+    ] = None,
     output: Annotated[
         str,
         typer.Option(
@@ -61,6 +100,22 @@ def get_command(
             show_default=True,
         ),
     ] = ".",
+    token: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOKEN",
+            help="Get what this token opens, made by dxlft share; - for a line of standard input. "
+            f"Its password is in {PASSWORD_VARIABLE}, or asked for.",
+        ),
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Name, uid or public key of the server to show the token to. "
+            "[default: each of the fabric, until one knows it]",
+        ),
+    ] = None,
     config: ConfigOption = None,
     home: HomeOption = None,
     overwrite: OverwriteOption = Overwrite.REPLACE,
@@ -86,12 +141,16 @@ def get_command(
     A directory comes with its name and everything in it. To standard output goes one file, after
     it was compared: until then it lies among the temporary files.
 
+    With --token, everything comes that "dxlft share" was told, or what of it is named. The same
+    command counts as one download, also if it has to be repeated.
+
     \b
     Examples:
       dxlft get report.pdf
       dxlft get 2026/may.pdf -o report.pdf
       dxlft get photos measurements -o /srv/copies/
       dxlft get photos.tar -o - | tar x
+      dxlft get --token 7-9f3a52c81e04.kJ1m3Bv0 -o copies/
     """
     log_to_stderr(service=False, verbose=verbose)
     options = GetOptions(
@@ -100,27 +159,85 @@ def get_command(
         segment_size=segment_size,
         engine=EngineOptions(patience=patience),
     )
-    if output == STANDARD_OUTPUT and len(names) > 1:
-        raise typer.BadParameter("--output - is standard output, which takes one file alone")
-    if "" in names:
-        raise typer.BadParameter("a NAME is empty; write . for all there is")
-    if not output:
-        raise typer.BadParameter("--output is empty; write . for this directory")
-    try:
-        wanted_of(names, output)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    with interrupted_by_signals(), connected_client(config, home) as client:
+    wanted = _checked(context, names, output, token=token, server=server)
+    with (
+        interrupted_by_signals(),
+        connected_client(config, home)
+        if token is None
+        else _shared(token, wanted, output, server, options, config, home) as getter,
+    ):
         if output == STANDARD_OUTPUT:
-            failed = _get_to_standard_output(client, names[0], options, verbose=verbose)
+            failed = _get_to_standard_output(getter, wanted[0], options, verbose=verbose)
         else:
-            failed = get_with_display(client, names, output, options, verbose=verbose)
+            failed = get_with_display(getter, wanted, output, options, verbose=verbose)
     if failed:
         raise typer.Exit(ExitCode.FAILURE)
 
 
+def _checked(
+    context: typer.Context,
+    names: list[str] | None,
+    output: str,
+    *,
+    token: str | None,
+    server: str | None,
+) -> list[str]:
+    """Return what is wanted.
+
+    Raises:
+        typer.BadParameter: It is nothing, or cannot go where it is to go.
+    """
+    if token is None and server is not None:
+        raise typer.BadParameter("--server is for a --token")
+    if token is None and not names:
+        raise typer.BadParameter("Missing argument 'NAME'.", ctx=context)
+    wanted = names or ["."]
+    if output == STANDARD_OUTPUT and (len(wanted) > 1 or not names):
+        raise typer.BadParameter("--output - is standard output, which takes one file alone")
+    if "" in wanted:
+        raise typer.BadParameter("a NAME is empty; write . for all there is")
+    if not output:
+        raise typer.BadParameter("--output is empty; write . for this directory")
+    try:
+        wanted_of(wanted, output)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return wanted
+
+
+@contextmanager
+def _shared(
+    token: str,
+    names: Sequence[str],
+    output: str,
+    server: str | None,
+    options: GetOptions,
+    config: Path | None,
+    home: Path | None,
+) -> Iterator[SharedFiles]:
+    """Give what a token opens.
+
+    Raises:
+        FileTransferError: It opens nothing.
+    """
+    line = standard_input_line() if token == STANDARD_INPUT else token
+    whole = (line or "").strip()
+    if "." not in whole:
+        raise typer.BadParameter("the token is not whole: it has a full stop in it")
+    with connected_bus(config, home) as bus:
+        opened = open_token(
+            bus,
+            whole,
+            call_of([_plain(name) for name in names], output),
+            server=server,
+            password=partial(known_password, "password of the token", PASSWORD_VARIABLE),
+            options=options.engine,
+        )
+        yield SharedFiles(bus, opened)
+
+
 def get_with_display(
-    client: FileTransferClient,
+    client: Getter,
     names: Sequence[str],
     output: str,
     options: GetOptions,
@@ -130,7 +247,7 @@ def get_with_display(
     """Get files and directories, show how far it is, and write what came of it.
 
     Args:
-        client: A connected client.
+        client: Whoever they are got from, connected.
         names: Files and directories on the server.
         output: Where they go.
         options: How to get them.
@@ -158,7 +275,7 @@ def get_with_display(
 
 
 def _get_to_standard_output(
-    client: FileTransferClient, name: str, options: GetOptions, *, verbose: bool
+    client: Getter, name: str, options: GetOptions, *, verbose: bool
 ) -> bool:
     """Get one file, and write it to standard output only when all of it is known to be right."""
     kind = client.stat(name).entry.kind

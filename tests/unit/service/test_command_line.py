@@ -22,7 +22,10 @@ from dxlfiletransferservice.home import HomeError, HomeInUseError
 from dxlfiletransferservice.supervisor import ProcessFailedError
 from tests.processes import ROOT
 
-COMMANDS = ["provision", "broker", "server", "send", "get", "ls", "stat", "rm", "demo"]
+COMMANDS = [
+    *("provision", "broker", "server", "send", "get", "ls", "stat", "rm", "demo"),
+    *("share", "api"),
+]
 
 
 def run(*arguments: str | Path) -> Result:
