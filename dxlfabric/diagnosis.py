@@ -228,7 +228,7 @@ def _tls_failure(
     if isinstance(error, ssl.SSLCertVerificationError):
         return _StepFailedError(
             f"its certificate is not accepted ({error.verify_message}); the CA that is trusted is "
-            f"{config.broker_ca_bundle}"
+            f"{config.broker_ca_bundle}; is the client configuration one of this broker's fabric?"
         )
     reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
     if "ALERT" in reason and not _holds(reason, _NOTHING_IN_COMMON):

@@ -1,5 +1,6 @@
 """The official client's MQTT layer, made to connect within bounds and to copy packets less."""
 
+import contextlib
 import socket
 import ssl
 from typing import Any
@@ -31,6 +32,14 @@ class Transport(paho.Client):
         if context is not None:
             context.sslsocket_class = _PromptSocket
         super().tls_set_context(context)
+
+    def loop_stop(self, force: bool = False) -> int | None:  # noqa: FBT001, FBT002 - the base class's
+        """Stop the network thread, and wake it; left alone, it notices up to a second later."""
+        if self._thread is not None:
+            self._thread_terminate = True
+            with contextlib.suppress(BlockingIOError):  # so many wake it already
+                self._sockpairW.send(b"0")
+        return super().loop_stop(force)
 
     def _create_socket_connection(self) -> socket.socket:
         if self._get_proxy():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from dxlfabric.errors import ConfigurationError, FabricError
+from dxlfabric.memory import keep_freed_memory
 from dxlfiletransferservice import FileTransferService, get_version
 from dxlfiletransferservice.configdirectory import LOGGING_FILE
 from dxlfiletransferservice.endings import Stopped, stopped_by_signals, wait_for_ever
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         end the process with 2.
     """
     options = _parser().parse_args(arguments)
+    keep_freed_memory()
     try:
         with stopped_by_signals():
             _configure_logging(options.config_dir)

@@ -12,11 +12,13 @@ import time
 from pathlib import Path
 
 from dxlfabric.connection import connect
+from dxlfabric.memory import keep_freed_memory
 from dxlfiletransferclient import FileTransferClient
 
 
 def main() -> None:
     """Do what the module says."""
+    keep_freed_memory()  # as "dxlft send" does
     configuration, verb, source, target = sys.argv[1:]
     with connect(configuration) as dxl_client:
         client = FileTransferClient(dxl_client)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from dxlfabric.memory import keep_freed_memory
 from dxlfiletransferservice import get_version
 from dxlfiletransferservice.command.api import api_command
 from dxlfiletransferservice.command.broker import broker_command
@@ -139,4 +140,5 @@ def _options(
 
 def main() -> None:
     """Run ``dxlft`` with the arguments of the process, and end it with an exit code."""
+    keep_freed_memory()
     app()

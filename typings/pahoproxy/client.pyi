@@ -1,11 +1,12 @@
 import ssl
 from collections.abc import Callable
 from socket import socket as Socket
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 MQTTv311: int
 MQTT_ERR_AGAIN: int
+MQTT_ERR_INVAL: int
 MQTT_ERR_SUCCESS: int
 MQTT_ERR_PROTOCOL: int
 MQTT_ERR_CONN_LOST: int
@@ -22,6 +23,9 @@ class Client:
     _host: str
     _port: int
     _sock: Socket | Any
+    _sockpairW: Socket
+    _thread: Thread | None
+    _thread_terminate: bool
     _in_packet: dict[str, Any]
     _last_msg_in: float
     _msgtime_mutex: Lock
@@ -34,6 +38,7 @@ class Client:
         transport: str = "tcp",
     ) -> None: ...
     def tls_set_context(self, context: ssl.SSLContext | None = None) -> None: ...
+    def loop_stop(self, force: bool = False) -> int | None: ...
     def socket(self) -> Socket: ...
     def _get_proxy(self) -> object: ...
     def _create_socket_connection(self) -> Socket: ...

@@ -140,3 +140,21 @@ def test_queued_packets_are_not_copied_when_a_part_is_cut_off() -> None:
     transport._packet_queue(0x30, packet, 1, 0)
     queued: Any = transport._current_out_packet["packet"]  # type: ignore[attr-defined]
     assert queued[2:].obj is packet
+
+
+def test_network_thread_is_woken_when_it_has_to_stop() -> None:
+    transport: Any = Transport()
+    woken: list[bytes] = []
+
+    class Thread:
+        def join(self) -> None:
+            assert transport._thread_terminate
+            woken.append(transport._sockpairR.recv(16))
+
+    transport._thread = Thread()
+    transport.loop_stop()
+    assert (woken, transport._thread) == ([b"0"], None)
+
+
+def test_stopping_without_a_network_thread() -> None:
+    assert Transport().loop_stop() == paho.MQTT_ERR_INVAL
