@@ -7,6 +7,7 @@ from typing import Final
 
 from dxlfiletransferclient.control.errors import CommandError, ErrorKind
 from dxlfiletransferclient.errors import brief
+from dxlfiletransferclient.storage.workplaces import lies_in_working_directory
 
 MAX_PATH: Final = 4096
 """Bytes of a path at most, as the system allows."""
@@ -92,6 +93,8 @@ class Sources:
         real = os.path.realpath(path)
         if self._reserved.has(real):
             raise self._refused(path, "it belongs to the server itself")
+        if lies_in_working_directory(real):
+            raise self._refused(path, "it is an unfinished file of a store")
         if not self._confines(real):
             raise self._refused(path, "it leads out of where you are confined to")
 

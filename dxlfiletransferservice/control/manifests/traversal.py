@@ -15,6 +15,7 @@ from dxlfiletransferclient.control.constants import (
 from dxlfiletransferclient.control.errors import CommandError
 from dxlfiletransferclient.errors import FileTransferError, UnsafeNameError
 from dxlfiletransferclient.storage.names import MAX_PART_BYTES, parse_name
+from dxlfiletransferclient.storage.workplaces import is_working_directory
 from dxlfiletransferservice.control.manifests.mappings import SEPARATOR, place_of
 from dxlfiletransferservice.courier.seams import SourceGuard
 
@@ -129,9 +130,9 @@ class _Level:
 class Walk:
     """Goes through a tree in the order of places, depth first.
 
-    Links are followed or left out; sockets, pipes and devices are left out; what vanishes while it
-    is gone through is left out, unless it is the root. A directory counts as empty if there is
-    nothing in it that can be sent.
+    Links are followed or left out; sockets, pipes and devices are left out, and so are the working
+    directories of stores; what vanishes while it is gone through is left out, unless it is the
+    root. A directory counts as empty if there is nothing in it that can be sent.
 
     Args:
         root: Where to begin.
@@ -194,7 +195,7 @@ class Walk:
             name = level.names.pop()
             path = path_start + name
             status = self._status(path)
-            if status is None:
+            if status is None or (stat.S_ISDIR(status.st_mode) and is_working_directory(path)):
                 continue
             if len(name) > room or not name.isascii():
                 self._check_name(path, dest_start + name)

@@ -361,3 +361,10 @@ def test_few_names_are_held_of_a_large_directory(tmp_path: Path, mocker: MockerF
 def test_a_path_is_shown_in_quotes_and_a_long_one_by_its_end() -> None:
     assert shown_path("/a\n") == "'/a\\n'"
     assert shown_path("/a" + "b" * 300 + "c") == f"...{'b' * 199 + 'c'!r}"
+
+
+def test_unfinished_files_of_a_store_are_left_out(tmp_path: Path) -> None:
+    for name in ("a/.workdir/.lock", "a/.workdir/x.part", "a/file", "b/.workdir/mine"):
+        (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tree" / name).write_text("x")
+    assert dests(walk(tmp_path / "tree")) == ["to/a/file", "to/b/.workdir/mine"]

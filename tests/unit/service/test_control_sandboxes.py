@@ -277,6 +277,16 @@ def test_guard_without_a_sandbox(control: Control, tmp_path: Path) -> None:
         _refusal(guard.check, f"/proc/self/fd/{file.fileno()}")
 
 
+def test_unfinished_files_of_stores_are_nobodys(control: Control, tmp_path: Path) -> None:
+    working = tmp_path / "home" / "storage" / ".workdir"
+    working.mkdir()
+    (working / ".lock").touch()
+    guard = control.sandboxes.guard(ANN)
+    error = _refusal(guard.check, str(working / "file.part"))
+    assert error.kind is ErrorKind.NOT_ALLOWED
+    assert "unfinished file of a store" in str(error)
+
+
 def test_what_is_deepest_counts(tmp_path: Path) -> None:
     home = tmp_path / "home"
     reserved = Reserved([home, home / "storage" / ".working"], [home / "storage"])
