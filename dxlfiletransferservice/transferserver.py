@@ -123,7 +123,9 @@ class TransferServer:
                 couriers=lambda work: self._couriers(work, state_dir, key),
             )
             self.gate = PlainGate(
-                self._control.senders, require_authentication=settings.require_authentication
+                self._control.senders,
+                require_authentication=settings.require_authentication,
+                least=settings.least_cipher,
             )
             self._stores = SandboxStores(
                 surroundings.store,
@@ -222,9 +224,15 @@ class TransferServer:
             ticket=state_dir / TICKET_NAME,
             runs_as=getpass.getuser(),
             secret=key.to_bytes(),
-            private=(state_dir, *self._surroundings.private),
+            private=(state_dir, *self._surroundings.private, *self._separate_working),
             storage=self._surroundings.settings.storage_dir.absolute(),
         )
+
+    @property
+    def _separate_working(self) -> tuple[Path, ...]:
+        """The working directory of the store, if it is not in the storage directory."""
+        layout = self._surroundings.store.layout
+        return () if layout.reserved else (layout.working,)
 
     def _admission_desk(self, key: PrivateKey) -> AdmissionDesk:
         control = self._control
@@ -275,6 +283,15 @@ def _shown_settings(settings: ServiceSettings, state_dir: Path) -> Mapping[str, 
         "database": make_url(database).render_as_string(hide_password=True),
         "storeTopic": settings.store_topic,
         "partialFileLifetimeSeconds": settings.partial_file_lifetime,
-        "transfers": asdict(settings.transfers),
-        "access": asdict(settings.access),
+        "transfers": _camel_cased(asdict(settings.transfers)),
+        "access": _camel_cased(asdict(settings.access)),
     }
+
+
+def _camel_cased(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values under names as structures have them."""
+    found = {}
+    for name, value in values.items():
+        first, *others = name.split("_")
+        found[first + "".join(map(str.capitalize, others))] = value
+    return found

@@ -127,7 +127,7 @@ class AdministrationMethods(Interface):
         Example:
             >>> api.server.setSandboxMapping("jsmith", {"data": "/srv/data"})  # doctest: +SKIP
         """
-        self._call("server.setSandboxMapping", userName=userName, mapping=dict(mapping))
+        self._call("server.setSandboxMapping", userName=userName, mapping=mapping)
 
 
 def _entry(given: int | Mapping[str, Any] | None) -> Any:

@@ -180,7 +180,7 @@ class DestinationMethods(Interface):
         found = self._call(
             "send.setPriorityLanesAsync",
             destinationId=id_in(destinationId, "destinationId"),
-            priorityLanes=dict(priorityLanes),
+            priorityLanes=priorityLanes,
         )
         return cast("Request", found)
 

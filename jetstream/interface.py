@@ -1,6 +1,7 @@
 """What the interfaces of the API have in common."""
 
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from jetstream.syncinterface import SyncInterface
@@ -33,4 +34,9 @@ class Interface:
 
     def _call(self, command: str, **arguments: Any) -> Any:
         self._logger.debug("calling %s", command)
-        return self._sync.call(command, **arguments)
+        # Whatever else an argument is travels as it is: the server says what is wrong with it.
+        plain = {
+            name: dict(value) if isinstance(value, Mapping) else value
+            for name, value in arguments.items()
+        }
+        return self._sync.call(command, **plain)

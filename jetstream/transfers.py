@@ -96,7 +96,7 @@ class TransferMethods(Interface):
             minCipher=minCipher,
             fileTimeResolutionMicroseconds=fileTimeResolutionMicroseconds,
             timeoutSeconds=timeoutSeconds,
-            userData=None if userData is None else dict(userData),
+            userData=userData,
             token=token,
         )
         return cast("Transfer", found)

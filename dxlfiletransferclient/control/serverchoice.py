@@ -41,7 +41,7 @@ def chosen(instances: Iterable[Instance], server: str | None) -> Instance:
         candidates = candidates or [
             each for each in found.values() if each.hello.server_name == server
         ]
-        reason = f"no transfer server on this fabric has the name or uid {brief(server)}"
+        reason = f"no transfer server has the name or uid {brief(server)}; this fabric has"
         if candidates:
             reason = f"several transfer servers have the name {brief(server)}; name one by its uid"
     if len(candidates) == 1:

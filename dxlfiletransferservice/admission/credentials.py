@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from dxlfiletransferclient.control.errors import CommandError, ErrorKind
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
 from dxlfiletransferclient.sealing.admission import Admission
 from dxlfiletransferservice.admission.seams import Access, Peer
+from dxlfiletransferservice.admission.unavailable import unavailable
 from dxlfiletransferservice.control.principals import Principal
 
 _RETRY_AFTER: Final = 1.0
@@ -51,7 +54,7 @@ def refusals_of_commands() -> Iterator[None]:
     """Turn errors of the control plane into refusals.
 
     Raises:
-        RefusedError: Mostly ``DENIED``.
+        RefusedError: Mostly ``DENIED``; ``BUSY`` if the database cannot be used at the moment.
     """
     try:
         yield
@@ -59,3 +62,5 @@ def refusals_of_commands() -> Iterator[None]:
         code = _CODES.get(error.kind, ErrorCode.DENIED)
         retry_after = _RETRY_AFTER if code is ErrorCode.BUSY else None
         raise RefusedError(code, error.message, retry_after) from error
+    except SQLAlchemyError as error:
+        raise unavailable(error) from error

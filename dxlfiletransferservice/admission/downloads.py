@@ -1,6 +1,9 @@
 """Lets those in who show a shared token, to fetch what it opens."""
 
 import hashlib
+import threading
+import time
+from collections.abc import Callable
 from typing import Protocol
 
 from dxlfiletransferclient.protocol.messages import ListRequest, RetrieveRequest, StatRequest
@@ -15,6 +18,7 @@ from dxlfiletransferservice.admission.manifestreader import ManifestChild, Manif
 from dxlfiletransferservice.admission.manifeststore import ManifestStore
 from dxlfiletransferservice.admission.seams import Access, Peer, Visit
 from dxlfiletransferservice.admission.sourcefiles import SourceFiles
+from dxlfiletransferservice.admission.standing import RECHECK_SECONDS
 from dxlfiletransferservice.control.principals import Principal
 from dxlfiletransferservice.courier.seams import SourceGuard
 
@@ -34,18 +38,28 @@ class DownloadPurpose:
 
     Each download is counted against the limit of the token when it begins. It is the same one as
     long as it comes from the same key and under the same id, so that it can go on after an
-    interruption; a deleted or expired token does not end it.
+    interruption; a deleted or expired token does not end it. Files have to be ones that could be
+    read when it began, and can be now.
 
     Args:
         access: Checks and counts tokens.
         manifests: Knows what they open.
         guards: Says which files may be read in the name of who has made a token.
+        clock: Returns seconds; for when that is found out again.
     """
 
-    def __init__(self, access: Access, manifests: ManifestReader, guards: SourceGuards) -> None:
+    def __init__(
+        self,
+        access: Access,
+        manifests: ManifestReader,
+        guards: SourceGuards,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._access = access
         self._manifests = manifests
         self._guards = guards
+        self._clock = clock
         self._files = SourceFiles()
 
     def admit(self, admission: Admission, peer: Peer, session: str) -> Visit:  # noqa: ARG002
@@ -61,7 +75,7 @@ class DownloadPurpose:
             text = "the token is for the control API, and opens no download"
             raise RefusedError(ErrorCode.DENIED, text)
         with refusals_of_commands():
-            guard = self._guards.guard(principal)
+            guard = _RenewedGuard(self._guards, principal, self._clock)
             self._access.redeem(principal.token, _name_of(admission, peer))
         store = ManifestStore(principal.manifest_id, self._manifests, self._files, guard)
         return _DownloadVisit(store)
@@ -69,6 +83,39 @@ class DownloadPurpose:
     def close(self) -> None:
         """End what is being read; may be repeated."""
         self._files.close()
+
+
+class _RenewedGuard:
+    """Lets only those files be read that could be read at first, and can be now.
+
+    Without the first guard, a token that was deleted would open more than before: nobody knows any
+    more what it was confined to.
+    """
+
+    def __init__(
+        self, guards: SourceGuards, principal: Principal, clock: Callable[[], float]
+    ) -> None:
+        self._guards = guards
+        self._principal = principal
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._looked = clock()
+        self._first = self._now = guards.guard(principal)
+
+    def check(self, path: str) -> None:
+        """Look at a path (see ``seams.SourceGuard``)."""
+        self._first.check(path)
+        current = self._renewed()
+        if current is not self._first:
+            current.check(path)
+
+    def _renewed(self) -> SourceGuard:
+        with self._lock:
+            now = self._clock()
+            if abs(now - self._looked) >= RECHECK_SECONDS:
+                self._now = self._guards.guard(self._principal)
+                self._looked = now
+            return self._now
 
 
 class _DownloadVisit:

@@ -11,7 +11,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from dxlfiletransferclient.control.constants import MAX_PAGE
-from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
+from dxlfiletransferclient.protocol.refusals import RefusedError
 from dxlfiletransferclient.protocol.sessions import Outcome
 from dxlfiletransferclient.storage.expiry import DEFAULT_LIFETIME
 from dxlfiletransferservice.admission.rates import RateWindow
@@ -31,6 +31,7 @@ from dxlfiletransferservice.admission.receptionstructures import (
     source_of,
     structure_of,
 )
+from dxlfiletransferservice.admission.unavailable import unavailable
 from dxlfiletransferservice.control.database import Database
 from dxlfiletransferservice.control.pages import fitting
 from dxlfiletransferservice.control.tables import receptions
@@ -40,8 +41,6 @@ WRITE_SECONDS: Final = 5.0
 
 LOOK_SECONDS: Final = 60.0
 """Seconds between two looks for transfers that nobody goes on with."""
-
-_RETRY_AFTER: Final = 1.0
 
 __all__ = ["Newcomer", "Reception", "Receptions"]
 
@@ -117,7 +116,7 @@ class Receptions:
             with self._database.write() as connection:
                 row, fresh = announced(connection, newcomer, self._now_us())
         except SQLAlchemyError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         with self._guard:
             live = self._live.get(key)
             if live is None:
@@ -271,7 +270,7 @@ class Receptions:
             with self._database.write() as connection:
                 row = ended(connection, live.number, status, text)
         except SQLAlchemyError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         with self._guard:
             live.status = status
         if row is not None:
@@ -339,10 +338,13 @@ class Reception:
     def __init__(self, receptions: Receptions, live: _Live) -> None:
         self._receptions = receptions
         self._live = live
+        self._over = False
 
     def received(self, count: int) -> None:
         """Note that a request was carried out, which brought some bytes of files."""
-        self._receptions.noted(self._live, count)
+        # One that was slower than the end of the session does not begin the transfer anew.
+        if not self._over:
+            self._receptions.noted(self._live, count)
 
     def failed(self) -> None:
         """Note that a request was refused."""
@@ -354,13 +356,12 @@ class Reception:
         Raises:
             RefusedError: ``BUSY`` if that cannot be noted at the moment; it is to come again.
         """
-        self._receptions.left(self._live, outcome, text)
-
-
-def _unavailable(error: Exception) -> RefusedError:
-    _logger.warning("The database of the transfer server cannot be used: %s", error)
-    text = "the database of the transfer server cannot be used at the moment"
-    return RefusedError(ErrorCode.BUSY, text, _RETRY_AFTER)
+        self._over = True
+        try:
+            self._receptions.left(self._live, outcome, text)
+        except RefusedError:
+            self._over = False
+            raise
 
 
 def _times(live: _Live) -> dict[str, int]:

@@ -76,6 +76,18 @@ class Access(Protocol):
         """Return who has logged on with this ticket; superuser if the session was."""
         ...
 
+    def standing(self, *, user: str | None, token: str | None) -> str | None:
+        """Return what is another one as soon as something of a user or token is changed.
+
+        Args:
+            user: Name of the user, or:
+            token: The token. It is not looked at whether its secret is right.
+
+        Returns:
+            ``None`` if there is no such user or token, or it has expired.
+        """
+        ...
+
     def redeem(self, token: str, admission: str) -> None:
         """Count a download by a shared token; the same admission is counted once.
 

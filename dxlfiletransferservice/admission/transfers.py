@@ -1,5 +1,7 @@
 """Lets those in who send a transfer."""
 
+import time
+from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol
 
@@ -21,7 +23,7 @@ from dxlfiletransferclient.sealing.admission import Admission, TransferNote
 from dxlfiletransferclient.sealing.keys import PrivateKey
 from dxlfiletransferclient.storage.names import Parts
 from dxlfiletransferservice.admission.answering import Calls, answered
-from dxlfiletransferservice.admission.credentials import authenticated, refusals_of_commands
+from dxlfiletransferservice.admission.credentials import authenticated
 from dxlfiletransferservice.admission.discarding import AheadBudget, DiscardingStore, Nowhere
 from dxlfiletransferservice.admission.overwriting import OverwriteRules
 from dxlfiletransferservice.admission.placing import (
@@ -35,6 +37,7 @@ from dxlfiletransferservice.admission.receptions import Newcomer, Reception, Rec
 from dxlfiletransferservice.admission.sandboxstores import SandboxStores
 from dxlfiletransferservice.admission.seams import Access, Confinement, Peer, Visit
 from dxlfiletransferservice.admission.senders import AuthorizedSenders
+from dxlfiletransferservice.admission.standing import Standing
 from dxlfiletransferservice.control.principals import Principal
 
 __all__ = ["AuthorizedSenders", "TransferPurpose"]
@@ -63,6 +66,7 @@ class TransferPurpose:
         private_key: The server's key: by it the files of each transfer are kept apart from those
             of others, also after a restart.
         require_authentication: Whether transfers have to show a user or a token.
+        clock: Returns seconds; for when somebody is looked at again.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class TransferPurpose:
         *,
         private_key: PrivateKey,
         require_authentication: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stores = stores
         self._access = access
@@ -83,6 +88,7 @@ class TransferPurpose:
         self._receptions = receptions
         self._secret = secret_of(private_key)
         self._require_authentication = require_authentication
+        self._clock = clock
         self._budget = AheadBudget()
 
     def admit(self, admission: Admission, peer: Peer, session: str) -> Visit:  # noqa: ARG002
@@ -99,8 +105,9 @@ class TransferPurpose:
             raise RefusedError(ErrorCode.INVALID, "nothing is said about the transfer")
         rules = OverwriteRules.of(note)
         directory = directory_of(note.destination_path)
+        standing = Standing(self._access, self._confinement, admission, clock=self._clock)
         principal = self._principal(admission, peer)
-        place = self._place(principal, rules)
+        place = self._place(principal, rules, standing)
         user = principal.user if principal is not None else None
         try:
             ids = FileIds(self._secret, peer.public_key, user or "", note.transfer_id)
@@ -109,7 +116,13 @@ class TransferPurpose:
             place.close()
             raise
         store = PlacedStore(place, directory, rules, ids, reception.received)
-        return _TransferVisit(store, place, reception, self._senders, peer)
+
+        def check() -> None:
+            # Who was taken off the list stops at once.
+            check_sender(self._senders, peer)
+            standing.check()
+
+        return _TransferVisit(store, place, reception, check)
 
     def _principal(self, admission: Admission, peer: Peer) -> Principal | None:
         principal = authenticated(self._access, admission, peer)
@@ -126,9 +139,10 @@ class TransferPurpose:
             raise RefusedError(ErrorCode.DENIED, text)
         return principal
 
-    def _place(self, principal: Principal | None, rules: OverwriteRules) -> _Place:
-        with refusals_of_commands():
-            places = self._confinement.places(principal)
+    def _place(
+        self, principal: Principal | None, rules: OverwriteRules, standing: Standing
+    ) -> _Place:
+        places = standing.places(principal)
         if not rules.writes:
             main = self._stores.main
             return Nowhere(DiscardingStore(lambda: main.limits, self._budget))
@@ -144,8 +158,7 @@ class _TransferVisit:
         store: PlacedStore,
         place: _Place,
         reception: Reception,
-        senders: AuthorizedSenders,
-        peer: Peer,
+        check: Callable[[], None],
     ) -> None:
         self._calls: Calls = {
             Verb.OPEN: (OpenRequest, store.open),
@@ -157,13 +170,11 @@ class _TransferVisit:
         }
         self._place = place
         self._reception = reception
-        self._senders = senders
-        self._peer = peer
+        self._check = check
 
     def answer(self, verb: Verb, request: Parcel) -> Parcel:
         """Carry out a request."""
-        # Who was taken off the list stops at once.
-        check_sender(self._senders, self._peer)
+        self._check()
         try:
             answer = answered(self._calls, verb, request)
         except RefusedError:

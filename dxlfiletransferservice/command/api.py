@@ -85,7 +85,7 @@ def parsed(text: str) -> dict[str, Any]:
     Raises:
         typer.BadParameter: It is none.
     """
-    source = "JSON"
+    source = "what follows COMMAND"
     if text == STANDARD_INPUT:
         source = "standard input"
         data = sys.stdin.buffer.read(_MOST_INPUT + 1)

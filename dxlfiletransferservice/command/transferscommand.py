@@ -91,9 +91,9 @@ def _list(
         if as_structures:
             say(as_json(found))
             return
-        addresses = _addresses(control) if found else {}
+        destinations = _destinations(control) if found else {}
     if found:
-        rows = [_row(each, addresses) for each in found]
+        rows = [_row(each, destinations.get(each["destinationId"])) for each in found]
         for line in in_columns([_HEADER, *rows], right=_NUMBERS):
             say(line)
 
@@ -357,18 +357,19 @@ def _newest(control: Control, limit: int, *, every: bool) -> list[dict[str, Any]
     return list(deque(wanted, maxlen=limit))
 
 
-def _addresses(control: Control) -> dict[str, str]:
-    """Return what people call destinations, by their ids."""
-    return {
-        each["destinationId"]: f"{each['destinationAddress']}:{each['destinationPort']}"
-        for each in control.objects("send.getDestinations", "destinationId")
-    }
+def _destinations(control: Control) -> dict[str, dict[str, Any]]:
+    """Return destinations by their ids."""
+    found = control.objects("send.getDestinations", "destinationId")
+    return {each["destinationId"]: each for each in found}
 
 
-def _row(transfer: Mapping[str, Any], addresses: Mapping[str, str]) -> list[str]:
-    destination = transfer["destinationId"]
+def _row(transfer: Mapping[str, Any], destination: Mapping[str, Any] | None) -> list[str]:
     path = transfer["destinationPath"]
-    where = addresses.get(destination, f"destination {destination}")
+    where, reason = f"destination {transfer['destinationId']}", transfer["errorMessage"] or ""
+    if destination is not None:
+        where = f"{destination['destinationAddress']}:{destination['destinationPort']}"
+        if transfer["processing"]:
+            reason = destination["lastErrorMessage"] or ""  # why it does not begin, or go on
     return [
         transfer["transferId"],
         transfer["status"],
@@ -378,5 +379,5 @@ def _row(transfer: Mapping[str, Any], addresses: Mapping[str, str]) -> list[str]
         listed(transfer["priorityLane"] or ""),
         str(transfer["priority"]),
         listed(f"{where} {path}".rstrip()),
-        listed(transfer["errorMessage"] or ""),
+        listed(reason),
     ]

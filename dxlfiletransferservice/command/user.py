@@ -9,10 +9,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dxlfabric.durablefiles import make_private_directory
 from dxlfabric.errors import ConfigurationError
+from dxlfiletransferclient.control.errors import CommandError, ErrorKind
 from dxlfiletransferclient.control.paging import paged
 from dxlfiletransferclient.errors import brief
 from dxlfiletransferservice.command.columns import in_columns
-from dxlfiletransferservice.command.console import log_to_stderr, remark, say
+from dxlfiletransferservice.command.console import log_to_stderr, remark, say, shown
 from dxlfiletransferservice.command.groups import group
 from dxlfiletransferservice.command.ls import time_of
 from dxlfiletransferservice.command.options import HomeOption, VerboseOption
@@ -67,10 +68,16 @@ def _add(
       dxlft user add jsmith < two-lines-with-the-password
     """
     log_to_stderr(service=False, verbose=verbose)
-    with _users(home) as users:
+    with _users(home, new=True) as users:
+        if users.get(name) is not None:
+            raise CommandError(
+                f"there is a user {brief(name)} already; for another password, use "
+                f'"dxlft user password {shown(name)}"',
+                ErrorKind.STATE,
+            )
         password = check_password(new_password(f"password of {name}"))
         users.add(name, password, superuser=superuser)
-    remark(f"added the user {name}")
+    remark(f"added the user {name} in the home {shown(Home.at(home).path)}")
 
 
 def _list(*, home: HomeOption = None, verbose: VerboseOption = False) -> None:
@@ -128,14 +135,23 @@ user_app = group(_HELP, {"add": _add, "list": _list, "remove": _remove, "passwor
 
 
 @contextmanager
-def _users(home: HomeOption) -> Iterator[Users]:
+def _users(home: HomeOption, *, new: bool = False) -> Iterator[Users]:
     """Give the users of the transfer server of a home.
 
+    Args:
+        home: The home.
+        new: Whether the state is made if there is none yet.
+
     Raises:
-        ConfigurationError: Its state cannot be used.
+        ConfigurationError: Its state cannot be used, or there is none.
     """
     place = Home.at(home)
     state = state_of(place)
+    if not (new or state.directory.exists()):
+        raise ConfigurationError(
+            f"there is no transfer server in the home {shown(place.path)}; choose another one with "
+            '--home, or begin one with "dxlft server" or "dxlft user add"'
+        )
     try:
         make_private_directory(state.directory)
     except OSError as error:

@@ -122,7 +122,7 @@ class ControlPlane:
         """Go on with everything that was under way when the server ended."""
         self._events.start()
         self._local.write(self._place.ticket)
-        self._requests.start(self.commands.handlers)
+        self._requests.start(self.commands.handlers, self.access.refreshed)
         self._filling.start()
         self._couriers.start()
         self._events.record("serverStarted", self._shown)

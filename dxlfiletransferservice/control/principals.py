@@ -19,6 +19,7 @@ class Principal:
         permissions: What the token permits; ``None`` for everything.
         path: Directory that the token is confined to, below the user's own sandbox.
         manifest_id: The manifest that a shared token opens, and nothing else.
+        local: Whether it is whoever runs the server, who need not be a user.
     """
 
     user: str
@@ -29,6 +30,7 @@ class Principal:
     permissions: frozenset[str] | None = None
     path: str | None = None
     manifest_id: int | None = None
+    local: bool = False
 
     def may(self, permission: str) -> bool:
         """Whether it may do what a permission of API tokens is about."""

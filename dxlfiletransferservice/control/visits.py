@@ -3,7 +3,6 @@
 import json
 import logging
 import threading
-from collections import OrderedDict
 from typing import Any, Final, Protocol
 
 from dxlfiletransferclient.control.errors import CommandError, ErrorKind
@@ -18,17 +17,8 @@ from dxlfiletransferclient.sealing.admission import Admission
 from dxlfiletransferservice.admission.seams import Peer, Visit
 from dxlfiletransferservice.boundedlog import BoundedLog
 from dxlfiletransferservice.control.commands import Commands, Login
+from dxlfiletransferservice.control.keptanswers import KeptAnswers
 from dxlfiletransferservice.control.principals import Principal
-
-KEPT_ANSWERS: Final = 64
-"""Answers of a session that are kept, for calls that come again because the answer got lost.
-
-A program has one call under way at a time, so one would do; more cost memory only.
-"""
-
-LARGEST_KEPT: Final = 64 * 1024
-"""Bytes of an answer that is kept. Longer ones are those of commands that only look, and looking
-again does no harm."""
 
 RETRY_SECONDS: Final = 0.1
 """Seconds after which a call that came again while it is being carried out may come again."""
@@ -59,6 +49,7 @@ class ControlPurpose:
     def __init__(self, commands: Commands, access: TicketAccess) -> None:
         self._commands = commands
         self._access = access
+        self._kept = KeptAnswers()
         self._log = BoundedLog(_logger)
 
     def admit(self, admission: Admission, peer: Peer, session: str) -> Visit:
@@ -74,22 +65,29 @@ class ControlPurpose:
             except CommandError as error:
                 raise RefusedError(ErrorCode.DENIED, error.message) from error
             login.ticket = admission.ticket
-        return _ControlVisit(self._commands, self._access, login, self._log)
+        return _ControlVisit(self._commands, self._access, login, self._kept, self._log)
 
 
 class _ControlVisit:
     """One session of a program."""
 
     def __init__(
-        self, commands: Commands, access: TicketAccess, login: Login, log: BoundedLog
+        self,
+        commands: Commands,
+        access: TicketAccess,
+        login: Login,
+        kept: KeptAnswers,
+        log: BoundedLog,
     ) -> None:
         self._commands = commands
         self._access = access
         self._login = login
+        self._session = login.session
+        self._kept = kept
         self._log = log
         self._lock = threading.Lock()
         self._under_way: set[str] = set()
-        self._answers: OrderedDict[str, Parcel] = OrderedDict()
+        self._over = False
 
     def answer(self, verb: Verb, request: Parcel) -> Parcel:
         """Carry out a call."""
@@ -99,7 +97,7 @@ class _ControlVisit:
             raise RefusedError(ErrorCode.NOT_ALLOWED, f"this session takes calls, and no {verb}")
         call = decode(CallRequest, request)
         with self._lock:
-            known = self._answers.get(call.call_id)
+            known = self._kept.get(self._session, call.call_id)
             if known is not None:
                 return known
             if call.call_id in self._under_way:
@@ -116,7 +114,8 @@ class _ControlVisit:
     def left(self, outcome: Outcome | None, text: str) -> None:  # noqa: ARG002
         """Forget everything; whoever comes back shows the ticket."""
         with self._lock:
-            self._answers.clear()
+            self._over = True
+            self._kept.forget(self._session)
 
     def _carried_out(self, call: CallRequest) -> CallAnswer:
         try:
@@ -139,10 +138,8 @@ class _ControlVisit:
     def _keep(self, call_id: str, answer: Parcel | None) -> None:
         with self._lock:
             self._under_way.discard(call_id)
-            if answer is not None and len(answer.payload) <= LARGEST_KEPT:
-                self._answers[call_id] = answer
-            while len(self._answers) > KEPT_ANSWERS:
-                self._answers.popitem(last=False)
+            if answer is not None and not self._over:
+                self._kept.keep(self._session, call_id, answer)
 
 
 def _failed(error: CommandError) -> CallAnswer:

@@ -6,7 +6,8 @@
     python sample/jetstream/jetstream_control_example.py USER TRANSFER rate KBIT_PER_SECOND
     python sample/jetstream/jetstream_control_example.py USER TRANSFER lane NAME
 
-USER is a user of the server on this machine, TRANSFER the id of a transfer.
+USER is a user of the server on this machine, TRANSFER the id of a transfer. The password is asked
+for, or is in the environment variable JETSTREAM_API_PASSWORD.
 """
 
 import getpass
@@ -15,10 +16,14 @@ import sys
 
 from jetstream import Jetstream, JetstreamError
 
-if len(sys.argv) < 2:
-    sys.exit("Usage: jetstream_control_example.py USER [TRANSFER suspend|resume|rate|lane [VALUE]]")
+ACTIONS = {"suspend": 0, "resume": 0, "rate": 1, "lane": 1}  # with so many values
 
-user, *order = sys.argv[1:]
+user, *order = sys.argv[1:] or [""]
+if not user or (order and (len(order) < 2 or ACTIONS.get(order[1]) != len(order) - 2)):
+    sys.exit(
+        "Usage: jetstream_control_example.py USER "
+        "[TRANSFER suspend | resume | rate KBIT_PER_SECOND | lane NAME]"
+    )
 password = os.environ.get("JETSTREAM_API_PASSWORD") or getpass.getpass(f"Password of {user}: ")
 
 
@@ -30,9 +35,7 @@ def change(send, transfer, action, value=None):
         return send.resumeTransferAsync(transfer)
     if action == "rate":
         return send.setTransferSendRateMaxAsync(transfer, float(value))
-    if action == "lane":
-        return send.setTransferPriorityAsync(transfer, priorityLane=value)
-    sys.exit(f"There is no action {action}")
+    return send.setTransferPriorityAsync(transfer, priorityLane=value)
 
 
 try:
@@ -45,5 +48,5 @@ try:
             megabytes = f"{transfer['totalBytes'] / 1e6:.1f} MB"
             names = ("transferId", "status", "priorityLane", "errorMessage")
             print(megabytes, *(transfer[name] for name in names), sep="\t")
-except JetstreamError as error:
+except (JetstreamError, ValueError) as error:
     sys.exit(str(error))

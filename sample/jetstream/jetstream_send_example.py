@@ -3,8 +3,9 @@
     python sample/jetstream/jetstream_send_example.py USER RECEIVER PATH...
 
 USER is a user of the server on this machine, and of the one at RECEIVER (a host name or address,
-with the port after a colon if it is not 8886), with the same password there. PATH is an absolute
-path at the server. The program may be interrupted: the server goes on.
+with the port after a colon if it is not 8886), with the same password there, which is asked for, or
+is in the environment variable JETSTREAM_API_PASSWORD. PATH is an absolute path at the server. The
+program may be interrupted: the server goes on.
 """
 
 import getpass
@@ -20,6 +21,8 @@ if len(sys.argv) < 4:
 
 user, receiver, *paths = sys.argv[1:]
 address, _, port = receiver.partition(":")
+if port and not port.isdecimal():
+    sys.exit(f"{receiver}: after the colon, there has to be the number of a port")
 password = os.environ.get("JETSTREAM_API_PASSWORD") or getpass.getpass(f"Password of {user}: ")
 
 try:
@@ -32,7 +35,7 @@ try:
         manifest = api.send.waitForManifest(manifest)
         if manifest["status"] == "error":
             sys.exit(f"Cannot send: {manifest['errorMessage']}")
-        print(f"{manifest['totalFiles']} files, {manifest['totalSize']} bytes")
+        print(f"files: {manifest['totalFiles']}, bytes: {manifest['totalSize']}")
 
         # Say where to, and begin
         destination = api.send.createDestination(

@@ -3,7 +3,8 @@
     python sample/jetstream/jetstream_share_example.py USER PATH [DAYS]
 
 USER is a user of the server on this machine, PATH an absolute path there. The token is good for
-DAYS days, or for one. Whoever has it gets the files with "dxlft get --token".
+DAYS days, or for one. Whoever has it gets the files with "dxlft get --token". The password is asked
+for, or is in the environment variable JETSTREAM_API_PASSWORD.
 """
 
 import getpass
@@ -17,7 +18,10 @@ if len(sys.argv) not in (3, 4):
     sys.exit("Usage: jetstream_share_example.py USER PATH [DAYS]")
 
 user, path = sys.argv[1:3]
-days = float(sys.argv[3]) if len(sys.argv) == 4 else 1.0
+try:
+    days = float(sys.argv[3]) if len(sys.argv) == 4 else 1.0
+except ValueError:
+    sys.exit(f"{sys.argv[3]}: DAYS has to be a number")
 password = os.environ.get("JETSTREAM_API_PASSWORD") or getpass.getpass(f"Password of {user}: ")
 
 try:

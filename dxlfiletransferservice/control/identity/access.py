@@ -7,11 +7,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
+from sqlalchemy import Connection
+
 from dxlfiletransferclient.control.errors import AuthenticationError, CommandError, ErrorKind
 from dxlfiletransferclient.errors import brief
 from dxlfiletransferservice.control.commands import Login
 from dxlfiletransferservice.control.identity.attempts import Attempts
-from dxlfiletransferservice.control.identity.logins import Logins
+from dxlfiletransferservice.control.identity.logins import Logins, hash_of
 from dxlfiletransferservice.control.identity.passwords import Passwords
 from dxlfiletransferservice.control.identity.rememberedpasswords import RememberedPasswords
 from dxlfiletransferservice.control.identity.tokens import Tokens, principal_of
@@ -108,17 +110,45 @@ class ControlAccess:
         if row is None:
             raise _ended()
         if row.local:
-            return Principal(row.user, superuser=row.superuser, may_raise=True)
-        if row.token is not None:
-            token = self._tokens.unexpired(row.token)
-            if token is None:
-                raise _ended()
-            return principal_of(token, row.token_session)
-        user = self._users.get(row.user)
-        if user is None:
+            return _local(row.user, superuser=row.superuser)
+        found = self._at_present(row.user, row.token, row.token_session, raised=bool(row.superuser))
+        if found is None:
             raise _ended()
-        raised = bool(row.superuser) and user.superuser
-        return Principal(user.name, superuser=raised, may_raise=user.superuser)
+        return found
+
+    def refreshed(self, principal: Principal) -> Principal | None:
+        """Return somebody, whose log-on has ended since, with the rights that he has now.
+
+        Returns:
+            ``None`` if the user or token is gone, or runs the server no more; no superuser if it
+            may not be any more.
+        """
+        if principal.local:
+            runs = self._logins.is_local(principal.user)
+            return _local(principal.user, superuser=principal.superuser) if runs else None
+        return self._at_present(
+            principal.user, principal.token, principal.token_session, raised=principal.superuser
+        )
+
+    def standing(self, *, user: str | None, token: str | None) -> str | None:
+        """Return what is another one as soon as something of a user or token is changed.
+
+        A password that is kept anew, at another cost, counts as changed, since nobody can tell.
+
+        Args:
+            user: Name of the user, or:
+            token: The token. It is not looked at whether its secret is right.
+
+        Returns:
+            ``None`` if there is no such user or token, or it has expired.
+        """
+        if token is not None:
+            row = self._tokens.unexpired(token.partition(".")[0])
+            if row is None:
+                return None
+            return hash_of(repr((principal_of(row, None), row.secret_hash, row.password_hash)))
+        found = None if user is None else self._users.get(user)
+        return None if found is None else hash_of(found.password_hash)
 
     def redeem(self, token: str, admission: str) -> None:
         """Count a download by a shared token; the same admission is counted once.
@@ -127,6 +157,14 @@ class ControlAccess:
             AuthenticationError: It has expired, or its limit is reached.
         """
         self._tokens.redeem(token, admission)
+
+    def redeem_within(self, connection: Connection, token: str, admission: str) -> None:
+        """Count a transfer by a shared token; see :meth:`.Tokens.redeem_within`.
+
+        Raises:
+            AuthenticationError: It has expired, its limit is reached, or that was counted before.
+        """
+        self._tokens.redeem_within(connection, token, admission)
 
     def log_on(self, login: Login, principal: Principal) -> str:
         """Give a session to somebody who has shown who he is, and return the ticket for it."""
@@ -177,6 +215,26 @@ class ControlAccess:
         if login.ticket == ticket:
             login.principal = principal
 
+    def _at_present(
+        self, name: str, token: str | None, token_session: str | None, *, raised: bool
+    ) -> Principal | None:
+        """Return who a user, or a token, is at present; ``None`` if there is none any more.
+
+        Args:
+            name: The user.
+            token: Id of the token, if the user has not logged on with the password.
+            token_session: Tells log-ons with the token apart.
+            raised: Whether the session has raised itself to superuser.
+        """
+        if token is not None:
+            row = self._tokens.unexpired(token)
+            return None if row is None else principal_of(row, token_session)
+        user = self._users.get(name)
+        if user is None:
+            return None
+        superuser = raised and user.superuser
+        return Principal(user.name, superuser=superuser, may_raise=user.superuser)
+
     def _compare(self, name: str, kept: str | None, password: str, peer: str, text: str) -> None:
         """Raise unless a password is the right one.
 
@@ -200,6 +258,10 @@ class ControlAccess:
             raise AuthenticationError(text)
         self._attempts.succeeded(name, peer)
         self._remembered.remember(peer, name, kept, password)
+
+
+def _local(name: str, *, superuser: bool) -> Principal:
+    return Principal(name, superuser=superuser, may_raise=True, local=True)
 
 
 def _ended() -> AuthenticationError:

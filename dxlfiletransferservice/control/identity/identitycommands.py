@@ -16,7 +16,7 @@ from dxlfiletransferservice.control.identity.secretarguments import (
 from dxlfiletransferservice.control.identity.users import MAX_USER_NAME, Users
 from dxlfiletransferservice.control.pages import fitting
 from dxlfiletransferservice.control.principals import Principal
-from dxlfiletransferservice.control.sending.sendingseams import Events, Queue
+from dxlfiletransferservice.control.seams import Events, Queue
 from dxlfiletransferservice.control.superusers import require_superuser
 
 _LONGEST_NAME: Final = 4 * MAX_USER_NAME

@@ -102,6 +102,12 @@ class Logins:
                 )
         return row
 
+    def is_local(self, user: str) -> bool:
+        """Whether there is a ticket for somebody of that name as the one who runs the server."""
+        query = select(logins.c.user).where(logins.c.user == user, logins.c.local)
+        with self._database.read() as connection:
+            return connection.execute(query).first() is not None
+
     def raise_to_superuser(self, ticket: str) -> None:
         """Note that the session of a ticket has raised itself."""
         with self._database.write() as connection:

@@ -151,8 +151,10 @@ def check_password(password: str) -> str:
     Raises:
         CommandError: It is empty or longer than ``MAX_PASSWORD``; the text does not show it.
     """
-    if not password or len(password) > MAX_PASSWORD:
-        raise CommandError(f"the password is empty or has more than {MAX_PASSWORD} characters")
+    if not password:
+        raise CommandError(f"the password is empty; allowed are 1 to {MAX_PASSWORD} characters")
+    if len(password) > MAX_PASSWORD:
+        raise CommandError(f"the password has more than {MAX_PASSWORD} characters")
     return password
 
 

@@ -23,7 +23,7 @@ from dxlfiletransferservice.control.identity.tokens import TokenKind, Tokens, st
 from dxlfiletransferservice.control.pages import fitting
 from dxlfiletransferservice.control.principals import Principal
 from dxlfiletransferservice.control.rights import demand
-from dxlfiletransferservice.control.sending.sendingseams import Events
+from dxlfiletransferservice.control.seams import Events
 from dxlfiletransferservice.control.tables import manifests
 
 LONGEST_LIFE_SECONDS: Final = 100 * 365 * 24 * 3600

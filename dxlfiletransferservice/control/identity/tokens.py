@@ -15,10 +15,12 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     and_,
     delete,
     func,
     insert,
+    not_,
     or_,
     select,
     update,
@@ -31,7 +33,7 @@ from dxlfiletransferservice.control.commands import not_found
 from dxlfiletransferservice.control.database import Database, now_us
 from dxlfiletransferservice.control.identity.logins import forget_token_logins, hash_of
 from dxlfiletransferservice.control.principals import Principal, owner_fields
-from dxlfiletransferservice.control.tables import redemptions, tokens
+from dxlfiletransferservice.control.tables import manifests, redemptions, tokens
 
 SHARED_PERMISSIONS: Final = frozenset({"download"})
 """What a shared token permits, of what is permitted to API tokens."""
@@ -243,6 +245,25 @@ class Tokens:
                 if not _is_redeemed(connection, token, admission):
                     raise _used_up() from None
 
+    def redeem_within(self, connection: Connection, token: str, admission: str) -> None:
+        """Count what a shared token is used for, together with what comes of it.
+
+        What was counted before has come of it before: whoever has removed that since gets nothing
+        for it a second time.
+
+        Args:
+            connection: A connection that writes; nothing is counted if that is undone.
+            token: Id of the token.
+            admission: Names the use.
+
+        Raises:
+            AuthenticationError: The token is gone or has expired, its limit is reached, or the use
+                was counted before.
+        """
+        if _ID.fullmatch(token) is None or _is_redeemed(connection, token, admission):
+            raise _used_up()
+        self._count(connection, token, admission)
+
     def _count(self, connection: Connection, token: str, admission: str) -> None:
         counted = connection.execute(
             update(tokens)
@@ -250,6 +271,7 @@ class Tokens:
                 tokens.c.id == token,
                 tokens.c.kind == TokenKind.SHARED.value,
                 self._is_unexpired(),
+                tokens.c.manifest_id.in_(_present_manifests()),
                 or_(
                     tokens.c.download_limit.is_(None),
                     tokens.c.download_count < tokens.c.download_limit,
@@ -265,6 +287,11 @@ class Tokens:
 
     def _is_unexpired(self) -> ColumnElement[bool]:
         return or_(tokens.c.expires.is_(None), tokens.c.expires > self._clock())
+
+
+def _present_manifests() -> Select[tuple[int]]:
+    """Return what selects the manifests that were not deleted: nothing else can be fetched."""
+    return select(manifests.c.id).where(not_(manifests.c.deleted))
 
 
 def principal_of(row: Row[Any], session: str | None) -> Principal:

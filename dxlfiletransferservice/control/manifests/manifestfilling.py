@@ -23,7 +23,6 @@ from dxlfiletransferservice.control.manifests.manifestrows import (
     insert_files,
 )
 from dxlfiletransferservice.control.manifests.manifests import (
-    Events,
     ManifestStatus,
     manifest_structure,
 )
@@ -36,6 +35,7 @@ from dxlfiletransferservice.control.manifests.traversal import (
     TraversalError,
     Walk,
 )
+from dxlfiletransferservice.control.seams import Events
 from dxlfiletransferservice.control.tables import manifest_mappings, manifests
 from dxlfiletransferservice.courier.seams import SourceGuard
 

@@ -1,8 +1,8 @@
 """Manifests: lists of files that can be sent; what there is of them, and how they come and go."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -24,6 +24,7 @@ from dxlfiletransferservice.control.manifests.manifestrows import insert_mapping
 from dxlfiletransferservice.control.manifests.mappings import ManifestMapping
 from dxlfiletransferservice.control.pages import PageOrder, fitting
 from dxlfiletransferservice.control.principals import Principal, owner_fields
+from dxlfiletransferservice.control.seams import Events
 from dxlfiletransferservice.control.tables import manifest_mappings, manifests
 
 PREPARATION_LIFETIME: Final = 3600.0
@@ -46,21 +47,6 @@ class ManifestStatus(StrEnum):
 
     ERROR = "error"
     """It could not be made."""
-
-
-class Events(Protocol):
-    """Notes what has happened."""
-
-    def record(
-        self,
-        name: str,
-        data: Mapping[str, Any],
-        *,
-        owner: str | None = None,
-        owner_token: str | None = None,
-    ) -> None:
-        """Note an event; does not wait for the database."""
-        ...
 
 
 class Manifests:

@@ -13,12 +13,12 @@ from dxlfiletransferservice.control.database import Database, now_us
 from dxlfiletransferservice.control.pages import PageOrder, fitting
 from dxlfiletransferservice.control.principals import Principal
 from dxlfiletransferservice.control.rights import demand
+from dxlfiletransferservice.control.seams import Events
 from dxlfiletransferservice.control.sending.destinationplace import Place
 from dxlfiletransferservice.control.sending.destinationstructure import destination_structure
 from dxlfiletransferservice.control.sending.lanes import Lanes, check_change, check_lane, moves
 from dxlfiletransferservice.control.sending.objectnames import Named
 from dxlfiletransferservice.control.sending.rates import stored_rate
-from dxlfiletransferservice.control.sending.sendingseams import Events
 from dxlfiletransferservice.control.sending.transferoptions import Options
 from dxlfiletransferservice.control.sending.transferstates import TransferStates
 from dxlfiletransferservice.control.tables import connections, destinations, transfers

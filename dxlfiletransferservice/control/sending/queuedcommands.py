@@ -10,7 +10,7 @@ from dxlfiletransferservice.control.arguments import Arguments
 from dxlfiletransferservice.control.commands import Call, Handler
 from dxlfiletransferservice.control.database import Database
 from dxlfiletransferservice.control.principals import Principal
-from dxlfiletransferservice.control.sending.sendingseams import Queue
+from dxlfiletransferservice.control.seams import Queue
 from dxlfiletransferservice.control.tables import requests
 
 _Order = TypeVar("_Order")

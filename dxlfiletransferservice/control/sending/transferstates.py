@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, select, update
 
 from dxlfiletransferservice.control.database import Database
-from dxlfiletransferservice.control.sending.sendingseams import Events
+from dxlfiletransferservice.control.seams import Events
 from dxlfiletransferservice.control.sending.transferstructure import progress_of, transfer_structure
 from dxlfiletransferservice.control.sending.transfertimes import TransferTimes
 from dxlfiletransferservice.control.tables import transfers

@@ -2,12 +2,14 @@
 
 A request is in the database before its caller hears of it. One that was noted with its arguments is
 carried out even if the server is killed first: the command is called again at the next start, by
-the same caller with the same call id, and what it submits finds its request there.
+the same caller with the same call id and the rights that he has then, and what it submits finds its
+request there.
 """
 
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -21,6 +23,7 @@ from dxlfiletransferservice.boundedlog import BoundedLog
 from dxlfiletransferservice.control.arguments import Arguments
 from dxlfiletransferservice.control.commands import Call, Handler, Login, not_found
 from dxlfiletransferservice.control.database import Database, now_us
+from dxlfiletransferservice.control.principals import Principal
 from dxlfiletransferservice.control.tables import requests
 from dxlfiletransferservice.control.upkeep.requestcallers import (
     restored,
@@ -56,6 +59,9 @@ _COMPLETE: Final = "complete"
 _ERROR: Final = "error"
 
 _logger = logging.getLogger(__name__)
+
+Refresh = Callable[[Principal], Principal | None]
+"""Returns somebody with the rights that he has now; ``None`` if he is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,19 +139,23 @@ class Requests:
             for each in range(threads)
         ]
 
-    def start(self, handlers: Mapping[str, Handler]) -> None:
+    def start(self, handlers: Mapping[str, Handler], refresh: Refresh) -> None:
         """Go on with what was pending when the server ended, and begin to carry out requests.
 
         Call it when all commands are known, and before any of them can be called.
 
         Args:
             handlers: The handlers of the commands by name.
+            refresh: Says which rights the callers have left.
         """
         with self._database.read() as connection:
             query = select(requests).where(requests.c.status == _PENDING).order_by(requests.c.id)
             pending = connection.execute(query).all()
         for row in pending:
-            self._go_on_with(row, handlers)
+            with self._lock:
+                known = row.id in self._known  # from a call that was faster than this
+            if not known:
+                self._go_on_with(row, handlers, refresh)
         for thread in self._threads:
             thread.start()
 
@@ -154,9 +164,10 @@ class Requests:
         with self._lock:
             self._ending = True
             self._wake.notify_all()
+        deadline = time.monotonic() + STOP_TIMEOUT
         for thread in self._threads:
             if thread.ident is not None:
-                thread.join(STOP_TIMEOUT)
+                thread.join(max(0.0, deadline - time.monotonic()))
         self.maintain()
 
     def submit(
@@ -229,13 +240,19 @@ class Requests:
             with self._lock:
                 self._unsaved.pop(number, None)
 
-    def _go_on_with(self, row: Row[Any], handlers: Mapping[str, Handler]) -> None:
+    def _go_on_with(self, row: Row[Any], handlers: Mapping[str, Handler], refresh: Refresh) -> None:
         handler = handlers.get(row.command)
         if row.arguments is None or handler is None:
             text = f"the server was started anew before it carried out {row.command}: call it again"
             self._end(row.id, Outcome(_ERROR, kind=ErrorKind.BUSY, message=text))
             return
-        login = Login(row.session or "", "", restored(row.principal))
+        caller = restored(row.principal)
+        principal = None if caller is None else refresh(caller)
+        if caller is not None and principal is None:
+            text = f"who has called {row.command} may not do so any more: the user or token is gone"
+            self._end(row.id, Outcome(_ERROR, kind=ErrorKind.NOT_AUTHENTICATED, message=text))
+            return
+        login = Login(row.session or "", "", principal)
         call = Call(login, Arguments(row.command, row.arguments), row.call_id)
         outcome = self._attempt(row.id, row.command, lambda: handler(call))
         with self._lock:
@@ -247,7 +264,12 @@ class Requests:
         """Whether a request is pending, and nobody is going to carry it out."""
         with self._lock:
             known = row.id in self._known or row.id in self._unsaved
-        return row.status == _PENDING and not known
+        if row.status != _PENDING or known:
+            return False
+        # It may have ended since the row was read: it is known until its end is in the database.
+        with self._database.read() as connection:
+            query = select(requests.c.status).where(requests.c.id == row.id)
+            return connection.scalar(query) == _PENDING
 
     def _reserve(self, key: str, *, always: bool) -> None:
         with self._lock:

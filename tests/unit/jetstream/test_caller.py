@@ -262,7 +262,9 @@ def test_several_servers() -> None:
     connected(bus, server="two")
     connected(bus, server="uid-two")
     assert [len(server.calls) for server in servers] == [0, 2, 0]
-    with pytest.raises(ServerChoiceError, match=r"has the name or uid 'four': .*'one'"):
+    with pytest.raises(
+        ServerChoiceError, match=r"has the name or uid 'four'; this fabric has: .*'one'"
+    ):
         ControlClient(bus, server="four").connect()
 
 

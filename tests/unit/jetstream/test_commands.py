@@ -325,3 +325,17 @@ def test_structure_of_something_else_is_the_servers_business() -> None:
     connection.script("send.getTransfer", TRANSFER)
     fake_api(connection).send.getTransfer(MANIFEST)
     assert connection.calls == [("send.getTransfer", {"transferId": MANIFEST})]
+
+
+def test_what_is_no_mapping_is_the_servers_business() -> None:
+    connection = FakeConnection()
+    connection.script("send.setPriorityLanesAsync", REQUEST)
+    connection.script("send.createTransfer", TRANSFER)
+    send: Any = fake_api(connection).send
+    twice = [("High", 0.5), ("High", 0.5)]
+    send.setPriorityLanesAsync("42", twice)
+    send.createTransfer("42", "2", userData="text")
+    assert [arguments for _, arguments in connection.calls] == [
+        {"destinationId": "42", "priorityLanes": twice},
+        {"destinationId": "42", "manifestId": "2", "userData": "text"},
+    ]

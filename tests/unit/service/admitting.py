@@ -264,6 +264,7 @@ class Receiver:
             self.receptions,
             private_key=BOB,
             require_authentication=self.required,
+            clock=self.clock,
         )
         self.desk = AdmissionDesk(BOB, {SessionPurpose.TRANSFER: self.purpose}, clock=self.clock)
 

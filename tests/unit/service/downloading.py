@@ -58,7 +58,7 @@ class Sharer:
 
     def start(self) -> None:
         self.purpose = DownloadPurpose(
-            self.control.access, self.manifest_files, self.control.sandboxes
+            self.control.access, self.manifest_files, self.control.sandboxes, clock=self.clock
         )
         self.desk = AdmissionDesk(BOB, {SessionPurpose.DOWNLOAD: self.purpose}, clock=self.clock)
 

@@ -18,7 +18,7 @@ from dxlfiletransferclient.protocol.parcels import Parcel
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
 from dxlfiletransferclient.protocol.sessions import AdmitAnswer
 from dxlfiletransferclient.protocol.verbs import STORE_VERBS, Verb, topic_of
-from dxlfiletransferclient.sealing.admission import Admission, SessionPurpose
+from dxlfiletransferclient.sealing.admission import Admission, Cipher, SessionPurpose
 from dxlfiletransferclient.testing import MemoryStore
 from dxlfiletransferservice.admission.callbacks import session_callbacks
 from dxlfiletransferservice.admission.desk import AdmissionDesk
@@ -152,6 +152,14 @@ def test_what_is_refused_without_a_session(restricted: bool, required: bool, mat
         refusal = decode_refusal(parcel_of(outbox.sent.pop()))
         assert refusal.means(ErrorCode.NOT_ALLOWED) == (verb in WRITING_VERBS), verb
         assert (match in refusal.message) == (verb in WRITING_VERBS)
+
+
+def test_nothing_unsealed_is_taken_where_sessions_have_to_be_sealed() -> None:
+    gate = PlainGate(ListedSenders(), require_authentication=False, least=Cipher.AUTHENTICATED)
+    refusal = gate.refuse_plain()
+    assert refusal is not None
+    assert refusal.means(ErrorCode.NOT_ALLOWED)
+    assert "sealed from end to end only" in refusal.message
 
 
 def test_everything_is_let_in_where_nobody_is_kept_out() -> None:

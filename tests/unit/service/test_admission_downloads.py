@@ -25,6 +25,7 @@ from dxlfiletransferclient.sealing.admission import Admission, SessionPurpose
 from dxlfiletransferservice.admission.manifestreader import ManifestChild
 from dxlfiletransferservice.admission.manifeststore import ManifestStore
 from dxlfiletransferservice.admission.sourcefiles import HASHED_AT_ONCE, SourceFiles
+from dxlfiletransferservice.admission.standing import RECHECK_SECONDS
 from dxlfiletransferservice.courier.seams import ManifestFile
 from tests.unit.client.cataloguing import sha256
 from tests.unit.service.admitting import ALICE, MALLORY, Conversation, denied
@@ -334,6 +335,47 @@ def test_a_session_outlives_its_token(world: Sharer) -> None:
     assert "tree/a.txt" in down.names()
     with denied(ErrorCode.DENIED):
         world.enter(token)
+
+
+def test_a_session_outlives_the_user_in_whose_name_it_is(world: Sharer) -> None:
+    token = world.share()
+    down = world.enter(token)
+    world.control.users.remove("ann")
+    world.clock.now += RECHECK_SECONDS
+
+    assert bytes(down.retrieve("tree/a.txt").payload) == b"a"
+    with denied(ErrorCode.DENIED):
+        world.enter(token)
+
+
+def test_another_sandbox_holds_for_downloads_under_way(world: Sharer, tmp_path: Path) -> None:
+    down = world.enter(world.share())
+    assert bytes(down.retrieve("tree/a.txt").payload) == b"a"
+    world.control.sandboxes.set("ann", {"": str(tmp_path / "elsewhere")})
+    world.clock.now += RECHECK_SECONDS
+
+    with denied(ErrorCode.DENIED, "may not be read"):
+        down.retrieve("tree/a.txt")
+    world.control.sandboxes.set("ann", {"": str(world.files)})
+    world.clock.now += RECHECK_SECONDS
+    assert bytes(down.retrieve("tree/a.txt").payload) == b"a"
+
+
+def test_a_deleted_token_does_not_open_more_than_before(world: Sharer) -> None:
+    token = world.control.api_token(
+        "ann", path=str(world.files / "d"), permissions=["download", "createLinks"]
+    )
+    maker = world.control.session(world.control.access.by_token(token, None, peer="peer"))
+    owner, world.login = world.login, maker
+    down = world.enter(world.share({"tree": "/"}))
+    (world.files / "d" / "b.bin").unlink()
+    (world.files / "d" / "b.bin").symlink_to(world.files / "a.txt")
+    world.control.call(owner, "server.deleteAPIToken", token=token)
+    world.clock.now += RECHECK_SECONDS
+
+    with denied(ErrorCode.DENIED, "may not be read"):
+        down.retrieve("tree/b.bin")
+    assert bytes(down.retrieve("tree/e/c").payload) == b""
 
 
 def test_the_same_handshake_again_counts_once(world: Sharer) -> None:

@@ -23,6 +23,7 @@ from dxlfiletransferclient.testing import MemoryBus, MemoryStore
 from dxlfiletransferclient.testing.memoryservice import MemoryService
 from dxlfiletransferservice.admission.desk import AdmissionDesk
 from dxlfiletransferservice.admission.sourcefiles import Source, SourceFiles
+from dxlfiletransferservice.admission.standing import RECHECK_SECONDS
 from tests.unit.client.transferring import (
     BAD,
     GET,
@@ -198,6 +199,51 @@ def test_a_transfer_whatever_happens(
     (row,) = world.receptions.transfers()
     assert row["status"] == "receiving"
     assert happened == ["lost", "crashed"]
+
+
+def test_a_transfer_goes_on_in_another_sandbox(world: Receiver, ways: Ways, tmp_path: Path) -> None:
+    bus = MemoryBus()
+    service = serve(bus, lambda: world.desk, restarted(world))
+    for name, content in source_files():
+        write_file(tmp_path / "source" / name, content, 1_000_000_000)
+    ways.admission = transfer(user="ann", password="secret")
+
+    def confine() -> None:
+        world.control.sandboxes.set("ann", {"": str(tmp_path / "confined")})
+        world.clock.now += RECHECK_SECONDS
+
+    service.after(40, confine)
+    report = Sender(bus, DEFAULT_STORE_TOPIC, options=SEND).send([tmp_path / "source"], "")
+
+    assert {result.result for result in report.outcomes} == {Result.STORED}
+    before, after = world.stored(), world.stored(tmp_path / "confined")
+    assert before
+    assert after
+    assert {
+        name.removeprefix("source/"): content for name, content in {**before, **after}.items()
+    } == dict(source_files())
+
+
+def test_a_transfer_of_somebody_who_is_removed_fails_soon(
+    world: Receiver, ways: Ways, tmp_path: Path
+) -> None:
+    bus = MemoryBus()
+    service = serve(bus, lambda: world.desk, restarted(world))
+    for name, content in source_files():
+        write_file(tmp_path / "source" / name, content, 1_000_000_000)
+    ways.admission = transfer(user="ann", password="secret")
+
+    def remove() -> None:
+        world.control.users.remove("ann")
+        world.clock.now += RECHECK_SECONDS
+
+    service.after(15, remove)
+    report = Sender(bus, DEFAULT_STORE_TOPIC, options=SEND).send([tmp_path / "source"], "")
+
+    errors = [each.error for each in report.outcomes if each.result is Result.FAILED]
+    assert errors
+    assert all(isinstance(each, RefusedError) and each.means(ErrorCode.DENIED) for each in errors)
+    assert bus.now() < 5
 
 
 def test_what_is_dropped_is_sent_all_the_same(world: Receiver, ways: Ways, tmp_path: Path) -> None:

@@ -169,6 +169,17 @@ def test_a_dead_session_does_not_undo_the_end(world: World) -> None:
     assert (found["status"], found["lastErrorTime"]) == ("complete", None)
 
 
+def test_a_request_slower_than_the_end_of_its_session_begins_nothing(world: World) -> None:
+    session = world.begin()
+    session.received(10)
+    session.left(Outcome.COMPLETE, "")
+
+    session.received(0)
+
+    assert world.only()["status"] == "complete"
+    assert world.names() == ["started", "ended"]
+
+
 def test_one_that_has_ended_begins_anew_with_its_first_request(world: World) -> None:
     first = world.begin()
     first.received(10)

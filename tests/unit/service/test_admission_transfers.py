@@ -1,11 +1,13 @@
 """Transfers store files: whose, where, and nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pytest_mock import MockerFixture
+from sqlalchemy.exc import OperationalError
 
 from dxlfiletransferclient.control import constants
 from dxlfiletransferclient.protocol.messages import (
@@ -28,6 +30,8 @@ from dxlfiletransferclient.protocol.sessions import Outcome
 from dxlfiletransferclient.protocol.verbs import Verb
 from dxlfiletransferclient.sealing.admission import Admission, SessionPurpose
 from dxlfiletransferservice.admission.placing import FileIds, secret_of
+from dxlfiletransferservice.admission.standing import RECHECK_SECONDS
+from dxlfiletransferservice.control.principals import Principal
 from tests.unit.client.cataloguing import directory, file, link
 from tests.unit.service.admitting import (
     ALICE,
@@ -330,6 +334,141 @@ def test_only_listed_senders(world: Receiver) -> None:
 def test_nothing_is_said_of_the_transfer(world: Receiver) -> None:
     with denied(ErrorCode.INVALID):
         world.peer().enter(Admission(admission_id="a", purpose=SessionPurpose.TRANSFER))
+
+
+# Who loses what he was let in for
+
+
+def remove_user(world: Receiver, token: str) -> None:
+    world.control.users.remove("ann")
+
+
+def delete_token(world: Receiver, token: str) -> None:
+    owner = world.control.session(Principal("ann"))
+    world.control.call(owner, "server.deleteAPIToken", token=token)
+
+
+def let_token_expire(world: Receiver, token: str) -> None:
+    world.control.clock.advance(3600)
+
+
+@pytest.mark.parametrize(
+    ("lose", "by_token"),
+    [(remove_user, False), (remove_user, True), (delete_token, True), (let_token_expire, True)],
+)
+def test_who_is_gone_stores_nothing_more(
+    world: Receiver, lose: Callable[[Receiver, str], None], by_token: bool
+) -> None:
+    token = world.control.api_token("ann", timeLimitSeconds=3600)
+    shown = {"token": token} if by_token else {"user": "ann", "password": "secret"}
+    peer = world.peer().enter(transfer(**shown))  # type: ignore[arg-type]
+    other = world.peer().enter(transfer("18"))
+    peer.open("f", "a", size=1)
+    lose(world, token)
+    world.clock.now += RECHECK_SECONDS
+
+    for _ in range(2):
+        with denied(ErrorCode.DENIED, "does not exist any more"):
+            peer.write("f", b"x")
+        with denied(ErrorCode.DENIED):
+            peer.put(file("b", b"x"))
+    assert code_of(other, "c") is None
+    assert world.stored() == {"c": b"x"}
+    peer.leave(Outcome.ERROR)
+
+
+def change_password(world: Receiver) -> None:
+    world.control.users.set_password("ann", "another")
+
+
+def another_of_that_name(world: Receiver) -> None:
+    world.control.users.remove("ann")
+    world.control.users.add("ann", "another")
+
+
+@pytest.mark.parametrize("change", [change_password, another_of_that_name])
+def test_who_has_another_password_shows_it(
+    world: Receiver, change: Callable[[Receiver], None]
+) -> None:
+    peer = world.peer().enter(transfer(user="ann", password="secret"))
+    assert code_of(peer, "a") is None
+    change(world)
+    world.clock.now += RECHECK_SECONDS
+
+    with denied(ErrorCode.UNKNOWN_SESSION):
+        peer.put(file("b", b"x"))
+    with denied(ErrorCode.DENIED):
+        world.peer().enter(transfer(user="ann", password="secret"))
+    again = world.peer().enter(transfer(user="ann", password="another"))
+    assert code_of(again, "c") is None
+    assert world.stored() == {"a": b"x", "c": b"x"}
+
+
+def test_a_password_that_changes_while_it_is_compared(
+    world: Receiver, mocker: MockerFixture
+) -> None:
+    verify = world.control.passwords.verify
+
+    def slowly(kept: str | None, password: str) -> bool:
+        right = verify(kept, password)
+        mocker.stopall()
+        world.control.users.set_password("ann", "another")
+        return right
+
+    mocker.patch.object(world.control.passwords, "verify", slowly)
+    peer = world.peer().enter(transfer(user="ann", password="secret"))
+    world.clock.now += RECHECK_SECONDS
+
+    with denied(ErrorCode.UNKNOWN_SESSION):
+        peer.put(file("a", b"x"))
+
+
+@pytest.mark.parametrize(
+    ("user", "whose"), [("ann", "ann"), ("ann", ""), (None, "")], ids=["own", "everybody", "nobody"]
+)
+def test_another_sandbox_holds_for_sessions_that_there_are(
+    world: Receiver, tmp_path: Path, user: str | None, whose: str
+) -> None:
+    shown = {"user": user, "password": "secret"} if user else {}
+    peer = world.peer().enter(transfer(**shown))  # type: ignore[arg-type]
+    assert code_of(peer, "a") is None
+    world.control.sandboxes.set(whose, {"": str(tmp_path / "confined")})
+    world.clock.now += RECHECK_SECONDS
+
+    with denied(ErrorCode.UNKNOWN_SESSION):
+        peer.put(file("b", b"x"))
+    again = world.peer().enter(transfer(**shown))  # type: ignore[arg-type]
+    assert code_of(again, "c") is None
+    assert world.stored() == {"a": b"x"}
+    assert world.stored(tmp_path / "confined") == {"c": b"x"}
+
+
+def test_nobody_is_asked_for_again_who_is_as_he_was(world: Receiver, mocker: MockerFixture) -> None:
+    world.control.sandboxes.set("ann", {"": str(world.directory / "ann")})
+    by_password = world.peer().enter(transfer("1", user="ann", password="secret"))
+    by_token = world.peer().enter(transfer("2", token=world.control.api_token("ann")))
+    looked = mocker.spy(world.control.access, "standing")
+    for number in range(12):
+        assert code_of(by_password, f"p{number}") is None
+        assert code_of(by_token, f"t{number}") is None
+        world.clock.now += 1
+
+    # Twelve seconds: looked at twice in each session.
+    assert looked.call_count == 4
+
+
+def test_while_the_database_is_away_sessions_wait(world: Receiver, mocker: MockerFixture) -> None:
+    peer = world.peer().enter(transfer(user="ann", password="secret"))
+    away = OperationalError("select", {}, OSError("gone"))
+    broken = mocker.patch.object(world.control.access, "standing", side_effect=away)
+    world.clock.now += RECHECK_SECONDS
+
+    with denied(ErrorCode.BUSY):
+        peer.put(file("a", b"x"))
+    with denied(ErrorCode.BUSY):
+        world.peer().enter(transfer(user="ann", password="secret"))
+    mocker.stop(broken)
+    assert code_of(peer, "a") is None
 
 
 # Sandboxes

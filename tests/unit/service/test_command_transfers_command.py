@@ -64,7 +64,14 @@ def server(mocker: MockerFixture, tmp_path: Path) -> ControlledServer:
     made.answers["send.getDestinations"] = lambda given: (
         []
         if "after" in given
-        else [{"destinationId": "1", "destinationAddress": "far", "destinationPort": 8886}]
+        else [
+            {
+                "destinationId": "1",
+                "destinationAddress": "far",
+                "destinationPort": 8886,
+                "lastErrorMessage": "",
+            }
+        ]
     )
     return made
 
@@ -89,6 +96,16 @@ def test_list_of_what_has_not_ended(server: ControlledServer) -> None:
     ]
     assert lines[0].endswith("1,024      2  Normal       100  far:8886 in/box")
     assert lines[2].endswith("destination 77")
+
+
+def test_list_tells_why_a_transfer_waits(server: ControlledServer) -> None:
+    server.answers["send.getTransfers"] = listing(*EVERY)
+    destination = {"destinationId": "1", "destinationAddress": "far", "destinationPort": 8886}
+    unreachable = {**destination, "lastErrorMessage": "nobody listens there"}
+    server.answers["send.getDestinations"] = lambda given: [] if "after" in given else [unreachable]
+    _, sending, suspended, _ = server.run("transfers", "list").stdout.splitlines()
+    assert sending.endswith("nobody listens there")
+    assert suspended.endswith("far:8886 in/box")
 
 
 def test_list_of_all(server: ControlledServer) -> None:

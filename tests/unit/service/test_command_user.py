@@ -55,7 +55,7 @@ def known(database: Path, name: str, password: str) -> User | None:
 def test_add_before_the_first_start(home: Path, lines: str) -> None:
     result = user(home, "add", "jsmith", lines=lines)
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == "added the user jsmith\n"
+    assert result.stderr == f"added the user jsmith in the home {home}\n"
     found = known(home / "state" / "server.db", "jsmith", "secret")
     assert found is not None
     assert not found.superuser
@@ -104,14 +104,22 @@ def test_terminal_is_asked_twice(home: Path, mocker: MockerFixture) -> None:
 
 def test_names(home: Path) -> None:
     user(home, "add", "ann", lines="secret")
-    assert problem(user(home, "add", "ann", lines="x")) == "there is a user 'ann' already"
+    assert problem(user(home, "add", "ann", lines="x")) == (
+        "there is a user 'ann' already; for another password, use \"dxlft user password ann\""
+    )
     assert "cannot be the name of a user" in problem(user(home, "add", "a/b", lines="x"))
     assert problem(user(home, "remove", "bob")) == "there is no user 'bob'"
     assert problem(user(home, "password", "bob", lines="x")) == "there is no user 'bob'"
 
 
+@pytest.mark.parametrize("arguments", [["list"], ["remove", "ann"], ["password", "ann"]])
+def test_nothing_is_made_of_a_home_that_is_not_there(home: Path, arguments: list[str]) -> None:
+    result = user(home / "typo", *arguments, lines="secret")
+    assert "there is no transfer server in the home" in problem(result)
+    assert not (home / "typo").exists()
+
+
 def test_list(home: Path) -> None:
-    assert user(home, "list").stdout == ""
     user(home, "add", "bob", lines="secret")
     user(home, "add", "ann", "--superuser", lines="secret")
     header, ann, bob = user(home, "list").stdout.splitlines()

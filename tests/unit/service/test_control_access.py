@@ -9,6 +9,7 @@ from pytest_mock import MockerFixture
 from dxlfiletransferclient.control.errors import AuthenticationError, CommandError, ErrorKind
 from dxlfiletransferservice.control.commands import Login
 from dxlfiletransferservice.control.identity.access import WRONG_PASSWORD, WRONG_TOKEN
+from dxlfiletransferservice.control.identity.localticket import LocalTicket, read_local_ticket
 from dxlfiletransferservice.control.identity.passwords import Cost, Passwords
 from dxlfiletransferservice.control.identity.users import Users
 from dxlfiletransferservice.control.principals import Principal
@@ -220,7 +221,7 @@ def test_others_cannot_raise_themselves(control: Control) -> None:
 
 
 def test_local_ticket_is_a_superuser_without_being_a_user(control: Control) -> None:
-    local = Principal("me", superuser=True, may_raise=True)
+    local = Principal("me", superuser=True, may_raise=True, local=True)
     ticket = control.logins.issue(local, local=True)
     assert control.access.by_ticket(ticket) == local
 
@@ -254,6 +255,38 @@ def test_log_on_ends(what: str, control: Control) -> None:
         control.access.by_ticket(ticket)
     control.access.refresh(login)
     assert (login.principal, login.ticket) == (None, None)
+
+
+def test_rights_that_somebody_has_left(control: Control) -> None:
+    raised = Principal("root", superuser=True, may_raise=True)
+    token = control.api_token("ann", permissions=["upload"])
+    by_token = control.access.by_token(token, None, peer="peer")
+    assert control.access.refreshed(raised) == raised
+    assert control.access.refreshed(by_token) == by_token
+    assert control.access.refreshed(Principal("ann")) == Principal("ann")
+
+    control.users.set_superuser("root", superuser=False)
+    assert control.access.refreshed(raised) == Principal("root")
+    owner = control.session(Principal("ann"))
+    control.call(owner, "server.deleteAPIToken", token=token)
+    assert control.access.refreshed(by_token) is None
+    control.users.remove("ann")
+    assert control.access.refreshed(Principal("ann")) is None
+
+
+def test_who_runs_the_server_keeps_his_rights_as_long_as_he_does(
+    control: Control, tmp_path: Path
+) -> None:
+    path = tmp_path / "ticket"
+    LocalTicket(control.logins, "me").write(path)
+    local = control.access.by_ticket(read_local_ticket(path) or "")
+    assert local.superuser
+    # A user of that name who was removed is somebody else.
+    assert control.access.refreshed(Principal("me", superuser=True)) is None
+    LocalTicket(control.logins, "me").write(path)
+    assert control.access.refreshed(local) == local
+    LocalTicket(control.logins, "other").write(path)
+    assert control.access.refreshed(local) is None
 
 
 def test_logging_on_again_ends_the_log_on_before(control: Control) -> None:

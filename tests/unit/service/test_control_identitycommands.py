@@ -133,7 +133,7 @@ def test_request_keeps_neither_password_nor_ticket(stored: Control, tmp_path: Pa
     requests, events = Requests(stored.database), EventLog(stored.database)
     commands = IdentityCommands(stored.access, stored.users, requests, events)
     handlers = commands.handlers()
-    requests.start(handlers)
+    requests.start(handlers, stored.access.refreshed)
     login = stored.session()
     call = call_of(login, "server.authAsync", userName="ann", password="hunter2hunter2")
     handlers["server.authAsync"](call)

@@ -17,7 +17,7 @@ from dxlfiletransferservice.control.upkeep.authorizedsenders import AuthorizedSe
 from dxlfiletransferservice.control.upkeep.receivercommands import ReceiverCommands
 from dxlfiletransferservice.control.upkeep.requestcommands import RequestCommands
 from dxlfiletransferservice.control.upkeep.requests import Requests
-from tests.unit.service.calling import ANN, ROOT, call, opened
+from tests.unit.service.calling import ANN, ROOT, call, opened, unchanged
 from tests.waiting import TIMEOUT, wait_until
 
 KEY = PrivateKey.from_bytes(bytes([1]) * 32).public
@@ -35,7 +35,7 @@ class Receiver:
             **ReceiverCommands(self.requests, self.senders, self.receptions).handlers(),
             **RequestCommands(self.requests).handlers(),
         }
-        self.requests.start(self.commands)
+        self.requests.start(self.commands, unchanged)
 
     def run(self, command: str, *, principal: Principal | None = ROOT, **values: Any) -> Any:
         """Call a command, and return the result of its request."""

@@ -8,18 +8,25 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import OperationalError
 
 from dxlfiletransferclient.control.errors import AuthenticationError, CommandError, ErrorKind
 from dxlfiletransferservice.control.commands import Call, Handler, Login
 from dxlfiletransferservice.control.database import Database
 from dxlfiletransferservice.control.principals import Principal
+from dxlfiletransferservice.control.superusers import require_superuser
 from dxlfiletransferservice.control.tables import requests as table
+from dxlfiletransferservice.control.upkeep import requests as requests_module
 from dxlfiletransferservice.control.upkeep.requestcommands import RequestCommands
 from dxlfiletransferservice.control.upkeep.requestqueue import RequestQueue
-from dxlfiletransferservice.control.upkeep.requests import MAX_RESULT, RESULT_LIFETIME, Requests
-from tests.unit.service.calling import ANN, BOB, ROOT, Clock, call, opened
+from dxlfiletransferservice.control.upkeep.requests import (
+    MAX_RESULT,
+    RESULT_LIFETIME,
+    Refresh,
+    Requests,
+)
+from tests.unit.service.calling import ANN, BOB, ROOT, Clock, call, opened, unchanged
 from tests.waiting import TIMEOUT, wait_until
 
 
@@ -32,8 +39,9 @@ class Desk:
         self.requests = Requests(database, clock=clock, **options)
         self.commands = RequestCommands(self.requests).handlers()
 
-    def start(self, **handlers: Handler) -> None:
-        self.requests.start({f"test.{name}": handler for name, handler in handlers.items()})
+    def start(self, refresh: Refresh = unchanged, **handlers: Handler) -> None:
+        named = {f"test.{name}": handler for name, handler in handlers.items()}
+        self.requests.start(named, refresh)
 
     def submit(self, run: Callable[[], Any], **options: Any) -> int:
         store = options.pop("store_arguments", True)
@@ -171,6 +179,31 @@ def test_the_same_call_from_many_threads_is_carried_out_once(desk: Desk) -> None
     assert len(set(numbers)) == 1
     desk.wait(numbers[0])
     desk.wait(desk.submit(lambda: None))
+    assert runs == [1]
+
+
+def test_a_request_that_ends_while_its_call_comes_again_is_carried_out_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[int] = []
+    go = threading.Event()
+
+    def run() -> None:
+        assert go.wait(TIMEOUT)
+        runs.append(1)
+
+    number = desk.submit(run, call_id="same")
+    found_of = requests_module._of_call
+
+    def slow(connection: Connection, made: Call) -> Any:
+        found = found_of(connection, made)
+        go.set()
+        wait_until(lambda: not desk.requests._known)
+        return found
+
+    monkeypatch.setattr(requests_module, "_of_call", slow)
+    assert desk.submit(run, call_id="same") == number
+    assert not desk.requests._known
     assert runs == [1]
 
 
@@ -332,6 +365,30 @@ def test_after_a_restart_requests_are_carried_out_as_their_callers(
     third.requests.close()
 
 
+def test_after_a_restart_nobody_has_rights_that_he_has_lost(
+    database: Database, clock: Clock
+) -> None:
+    killed = Desk(database, clock)
+    for principal in (ROOT, BOB):
+        killed.submit(lambda: None, principal=principal)
+    calls: list[Principal | None] = []
+    demoted = Principal("root")
+    again = Desk(database, clock)
+
+    def handler(made: Call) -> dict[str, int]:
+        calls.append(made.login.principal)
+        require_superuser(made)
+        return again.requests.submit(made, lambda: None)
+
+    again.start({ROOT: demoted}.get, do=handler)
+    assert calls == [demoted]
+    with pytest.raises(CommandError, match="only a superuser"):
+        again.result(1, principal=demoted)
+    with pytest.raises(AuthenticationError, match="the user or token is gone"):
+        again.result(2, principal=BOB)
+    again.requests.close()
+
+
 def test_what_was_noted_without_arguments_ends_with_a_word_on_what_to_do(
     database: Database, clock: Clock
 ) -> None:
@@ -345,6 +402,19 @@ def test_what_was_noted_without_arguments_ends_with_a_word_on_what_to_do(
     assert status["status"] == "error"
     assert "call it again" in status["errorMessage"]
     again.requests.close()
+
+
+def test_a_call_that_is_faster_than_the_start_is_carried_out(
+    database: Database, clock: Clock
+) -> None:
+    desk = Desk(database, clock)
+    go = threading.Event()
+    number = desk.submit(lambda: go.wait(TIMEOUT), principal=None, store_arguments=False)
+    desk.start()
+    assert desk.status(number, principal=None)["status"] == "pending"
+    go.set()
+    assert desk.wait(number, principal=None)["status"] == "complete"
+    desk.requests.close()
 
 
 def test_a_command_that_is_not_possible_any_more_ends_its_request(

@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dxlfiletransferclient.control.errors import AuthenticationError, CommandError, ErrorKind
@@ -11,7 +11,7 @@ from dxlfiletransferservice.control.database import Database
 from dxlfiletransferservice.control.identity import tokens as tokens_module
 from dxlfiletransferservice.control.identity.tokens import TokenKind, Tokens, structure_of
 from dxlfiletransferservice.control.principals import Principal
-from dxlfiletransferservice.control.tables import redemptions
+from dxlfiletransferservice.control.tables import manifests, redemptions
 from dxlfiletransferservice.control.tables import tokens as table
 from tests.unit.service.identities import Control, controlled
 
@@ -77,6 +77,15 @@ def test_redeemed_up_to_the_limit(control: Control) -> None:
         control.access.redeem(token, "c")
     control.access.redeem(token, "a")
     assert _counted(control.database, token) == (2, 2)
+
+
+def test_what_was_counted_before_is_not_given_once_more(control: Control) -> None:
+    token = _id(control.shared_token("ann", downloadLimit=2))
+    with control.database.write() as connection:
+        control.access.redeem_within(connection, token, "a")
+    with control.database.write() as connection, pytest.raises(AuthenticationError):
+        control.access.redeem_within(connection, token, "a")
+    assert _counted(control.database, token) == (1, 1)
 
 
 def test_redeemed_without_a_limit(control: Control) -> None:
@@ -222,3 +231,13 @@ def test_id_is_not_given_twice(control: Control) -> None:
     with control.database.write() as connection:
         connection.execute(delete(table))
     assert _id(control.api_token("ann")) != first
+
+
+def test_what_was_deleted_cannot_be_fetched_any_more(control: Control) -> None:
+    token = _id(control.shared_token("ann"))
+    control.tokens.redeem(token, "a")
+    with control.database.write() as connection:
+        connection.execute(update(manifests).values(deleted=True))
+    with pytest.raises(AuthenticationError, match="cannot be used any more"):
+        control.tokens.redeem(token, "b")
+    control.tokens.redeem(token, "a")  # what has begun goes on

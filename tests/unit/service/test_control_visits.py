@@ -22,10 +22,12 @@ from dxlfiletransferclient.protocol.verbs import Verb
 from dxlfiletransferclient.sealing.admission import Admission, SessionPurpose
 from dxlfiletransferservice.admission.seams import Peer, Visit
 from dxlfiletransferservice.control.commands import Call, Commands, Handler, Login, not_found
+from dxlfiletransferservice.control.keptanswers import KEPT_EACH, LARGEST_KEPT
 from dxlfiletransferservice.control.principals import Principal
-from dxlfiletransferservice.control.visits import KEPT_ANSWERS, ControlPurpose
+from dxlfiletransferservice.control.visits import ControlPurpose
 
 PEER = Peer(client_id="{client}", public_key="key")
+WITH_TICKET = Admission(admission_id="1", purpose=SessionPurpose.CONTROL, ticket="good")
 
 
 class Group:
@@ -57,10 +59,14 @@ class Tickets:
 def visit(
     ticket: str | None = "good", tickets: Tickets | None = None, **handlers: Handler
 ) -> Visit:
+    admission = Admission(admission_id="1", purpose=SessionPurpose.CONTROL, ticket=ticket)
+    return control_purpose(tickets, **handlers).admit(admission, PEER, "0" * 32)
+
+
+def control_purpose(tickets: Tickets | None = None, **handlers: Handler) -> ControlPurpose:
     commands = Commands()
     commands.add(Group(**handlers))
-    admission = Admission(admission_id="1", purpose=SessionPurpose.CONTROL, ticket=ticket)
-    return ControlPurpose(commands, tickets or Tickets()).admit(admission, PEER, "0" * 32)
+    return ControlPurpose(commands, tickets or Tickets())
 
 
 def call(
@@ -127,10 +133,24 @@ def test_answers_are_not_kept_without_end() -> None:
     session = visit(do=counting(done))
     first = uuid.uuid4().hex
     call(session, "test.do", first)
-    for _ in range(KEPT_ANSWERS):
+    for _ in range(KEPT_EACH):
         call(session, "test.do")
     call(session, "test.do", first)
-    assert len(done) == KEPT_ANSWERS + 2
+    assert len(done) == KEPT_EACH + 2
+
+
+def test_what_is_kept_goes_with_its_session() -> None:
+    purpose = control_purpose(do=lambda _: "x" * (LARGEST_KEPT - 1000))
+    sessions = [purpose.admit(WITH_TICKET, PEER, f"{number:032x}") for number in range(3)]
+    for session in sessions:
+        for _ in range(KEPT_EACH):
+            call(session, "test.do")
+    assert len(purpose._kept) == 3 * 4
+
+    for session in sessions:
+        session.left(None, "")
+        call(session, "test.do")
+    assert len(purpose._kept) == 0
 
 
 def test_who_has_not_logged_on_calls_nothing() -> None:
