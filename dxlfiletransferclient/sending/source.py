@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -15,6 +16,19 @@ nothing else of the same call happens."""
 
 # Without the last flag, opening a pipe that took the place of a file would wait for its writer.
 _FLAGS: Final = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+Opener = Callable[[str], int]
+"""Opens the file of a path to read it, and returns its descriptor."""
+
+
+def open_to_read(path: str) -> int:
+    """Open a file to read it, and return its descriptor.
+
+    Raises:
+        OSError: If it cannot be opened.
+    """
+    return os.open(path, _FLAGS)
 
 
 class Content(Protocol):
@@ -102,6 +116,7 @@ class FileSource:
 
     Args:
         path: Path of the file.
+        opener: Opens it.
 
     Raises:
         IsADirectoryError: If it is a directory.
@@ -109,9 +124,9 @@ class FileSource:
         OSError: If it cannot be opened.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, opener: Opener = open_to_read) -> None:
         self.path = path
-        self._descriptor = os.open(path, _FLAGS)
+        self._descriptor = opener(path)
         try:
             self._before = os.fstat(self._descriptor)
             _check_regular(path, self._before)
@@ -246,12 +261,13 @@ class SmallFile:
     executable: bool
 
 
-def read_small(path: str, most: int) -> SmallFile | None:
+def read_small(path: str, most: int, *, opener: Opener = open_to_read) -> SmallFile | None:
     """Read a small file whole.
 
     Args:
         path: Its path.
         most: Bytes that it may have.
+        opener: Opens it.
 
     Returns:
         The file; ``None`` if it has more bytes.
@@ -260,7 +276,7 @@ def read_small(path: str, most: int) -> SmallFile | None:
         SourceChangedError: If it changes meanwhile, or is no regular file.
         OSError: If it cannot be read.
     """
-    descriptor = os.open(path, _FLAGS)
+    descriptor = opener(path)
     try:
         before = os.fstat(descriptor)
         _check_regular(path, before)

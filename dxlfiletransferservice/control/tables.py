@@ -271,6 +271,7 @@ transfers = Table(
     Column("user_data", JSON, nullable=False, default=dict),
     Column("total_files", BigInteger, nullable=False),
     Column("total_bytes", BigInteger, nullable=False),
+    Column("receiver", Text),
     Column("position", BigInteger, nullable=False, default=0),
     Column("files_sent", BigInteger, nullable=False, default=0),
     Column("files_failed", BigInteger, nullable=False, default=0),
@@ -292,7 +293,8 @@ transfers = Table(
     sqlite_autoincrement=True,
 )
 """``position`` counts the manifest's files that are through, from the first on without a gap: a
-restarted server goes on there. ``credentials`` are sealed with the server's own key, and are gone
+restarted server goes on there, if it still sends to the store that ``receiver`` names, and begins
+anew otherwise. ``credentials`` are sealed with the server's own key, and are gone
 when the transfer has ended."""
 
 requests = Table(

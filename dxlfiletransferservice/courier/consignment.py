@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from dxlfiletransferclient.exchange.jobs import Job
@@ -12,7 +12,7 @@ from dxlfiletransferclient.protocol.messages import DoneAnswer, StatusRequest, T
 from dxlfiletransferclient.protocol.refusals import RefusedError
 from dxlfiletransferclient.protocol.sessions import LeaveRequest, Outcome
 from dxlfiletransferclient.protocol.verbs import Verb
-from dxlfiletransferservice.courier.failures import StoppedError, fatal, interrupts
+from dxlfiletransferservice.courier.failures import StoppedError, fatal, interrupts, not_let_in
 from dxlfiletransferservice.courier.pacedjob import PacedJob, Tally
 from dxlfiletransferservice.courier.packing import Limits, Packer, Whole
 from dxlfiletransferservice.courier.position import Position
@@ -25,6 +25,7 @@ from dxlfiletransferservice.courier.seams import (
 from dxlfiletransferservice.courier.sources import Sources, described
 from dxlfiletransferservice.courier.terms import Terms
 from dxlfiletransferservice.courier.turns import Turns
+from dxlfiletransferservice.courier.watching import Touch
 
 MOST_JOBS: Final = 4
 """Files and batches of a transfer that are under way at once: while one is verified, others
@@ -58,6 +59,7 @@ class Consignment:
         terms: On what terms it is sent.
         limits: What is allowed at the moment.
         turns: Says when it may send.
+        touch: Is told what is waited for.
         now: The time.
 
     Attributes:
@@ -75,27 +77,32 @@ class Consignment:
         terms: Terms,
         limits: Limits,
         turns: Turns,
+        touch: Touch,
         now: float,
     ) -> None:
         self.plan = plan
         self._terms = terms
         self._turns = turns
+        self._touch = touch
         self._position = Position(plan.progress)
         self._tally = Tally()
+        self._sources = Sources(plan)
         self._packer = Packer(
             files,
             self._position.reachable,
-            sources=Sources(plan),
+            sources=self._sources,
             terms=terms,
             limits=limits,
             outcomes=self,
         )
         self._jobs: list[PacedJob] = []
-        self._whole: dict[PacedJob, Whole] = {}
+        self._checkpoints: list[PacedJob] = []
+        self._whole: dict[int, Whole] = {}
         self._farewell: QuestionJob[DoneAnswer] | None = None
         self._leaving: PacedJob | None = None
         self._fatal: str | None = None
-        self._checkpoint = now
+        self._silent = False
+        self._checkpointed = now
         self.began = now
         self.interrupted = False
         self.verdict: Verdict | None = None
@@ -129,21 +136,25 @@ class Consignment:
         job = self._paced(made.job if isinstance(made, Whole) else made)
         self._jobs.append(job)
         if isinstance(made, Whole):
-            self._whole[job] = made
+            self._whole[made.file.number] = made
         return job
 
     def checkpoints(self, now: float) -> list[Job]:
         """Return what asks for checkpoints of the files under way, if that is due."""
         seconds = self.plan.checkpoint_seconds
-        if not seconds or now < self._checkpoint + seconds:
+        if not seconds or now < self._checkpointed + seconds:
             return []
-        self._checkpoint = now
-        found: list[Job] = []
-        for job, whole in self._whole.items():
-            if not job.finished and whole.meter.done:
+        if self._over or self._leaving is not None:
+            return []
+        self._checkpointed = now
+        found: list[PacedJob] = []
+        for whole in self._whole.values():
+            if not whole.job.finished and whole.meter.done:
                 request = StatusRequest(file_id=whole.file_id, flush=True)
                 found.append(self._paced(QuestionJob(Verb.STATUS, request, TransferAnswer)))
-        return found
+        unanswered = [job for job in self._checkpoints if not job.finished]
+        self._checkpoints = unanswered + found
+        return list(found)
 
     def settle(self) -> Job | None:
         """Look whether it is through; call it between rounds of the engine.
@@ -152,16 +163,17 @@ class Consignment:
             What takes leave of the receiver, once, at the end. When that is done, or nobody can be
             taken leave of, there is a verdict.
         """
-        self._tidy()
+        self._jobs = [job for job in self._jobs if not job.finished]
         if self.verdict is not None or self.interrupted:
             return None
-        if self._fatal is not None:
-            self._stop_jobs()
-        elif self._jobs or not self._packer.exhausted:
+        if self._fatal is None and (self._jobs or not self._packer.exhausted):
             return None
-        if self._leaving is None and (self._fatal is None or self.admitted):
+        self._stop_jobs()
+        if self._silent:
+            self._close()
+        elif self._leaving is None and (self._fatal is None or self.admitted):
             return self._leave()
-        if self._leaving is None or self._leaving.finished:
+        elif self._leaving is None or self._leaving.finished:
             self._close()
         return None
 
@@ -184,8 +196,7 @@ class Consignment:
     def progress(self) -> Progress:
         """How far it is."""
         before, tally, position = self.plan.progress, self._tally, self._position
-        # Those that were given up are no progress, and those that are through are counted.
-        held = sum(whole.meter.done for job, whole in self._whole.items() if not job.finished)
+        held = sum(whole.meter.done for whole in self._whole.values())
         return Progress(
             position=position.first,
             files_sent=position.files_sent,
@@ -200,14 +211,28 @@ class Consignment:
             bytes_through=position.bytes_through,
         )
 
+    def change(self, plan: TransferPlan) -> None:
+        """Take over what has changed about it, but for how far it is."""
+        self.plan = replace(plan, progress=self.plan.progress)
+        self._sources.confine(plan.guard)
+
     def fail(self, text: str) -> None:
         """Give it up, at the next :meth:`settle`."""
         self._fatal = self._fatal or text
+
+    def give_up(self, text: str) -> None:
+        """Do the same because the receiver does not answer: leave of it is not waited for."""
+        self._silent = True
+        if self._leaving is None:
+            self.fail(text)
+        else:
+            self._leaving.stop(StoppedError("the receiver does not answer"))
 
     # What the packer tells.
 
     def stored(self, file: ManifestFile) -> None:
         """Hear that a file is stored, or was kept or unchanged."""
+        self._whole.pop(file.number, None)
         self._position.stored(file)
 
     def failed(self, file: ManifestFile, error: BaseException) -> None:
@@ -217,9 +242,10 @@ class Consignment:
         if interrupts(error):
             self.interrupted = True
         elif fatal(error, admitted=self.admitted):
-            self.fail(str(error))
+            self.fail(str(error) if self.admitted else not_let_in(error))
         else:
             text = described(file, error)
+            self._whole.pop(file.number, None)
             _logger.info("Transfer %d: a file could not be sent: %s", self.plan.id, text)
             self._position.failed(file, text)
 
@@ -228,18 +254,15 @@ class Consignment:
         return self._fatal is not None or self.verdict is not None or self.interrupted
 
     def _paced(self, job: Job) -> PacedJob:
-        return PacedJob(self._terms.guarded(job), self.plan.id, self._turns, self._tally)
-
-    def _tidy(self) -> None:
-        self._jobs = [job for job in self._jobs if not job.finished]
-        for job in [job for job in self._whole if job.finished]:
-            del self._whole[job]
+        guarded = self._terms.guarded(job)
+        return PacedJob(guarded, self.plan.id, self._turns, self._tally, self._touch)
 
     def _stop_jobs(self) -> None:
-        jobs, self._jobs = self._jobs, []
+        """Stop whatever is under way: after leave was taken, it would ask to be let in again."""
+        jobs = self._jobs + self._checkpoints
+        self._jobs, self._checkpoints = [], []
         for job in jobs:
             job.stop(StoppedError("the transfer was stopped"))
-        self._whole.clear()
 
     def _leave(self) -> Job | None:
         if self._terms.passage is None:
@@ -278,6 +301,8 @@ class Consignment:
         if self._fatal is not None:
             return Verdict(Status.ERROR, self._fatal)
         failed = self._position.files_failed
+        if self._position.first < self.plan.total_files:
+            return Verdict(Status.ERROR, "files of its manifest are not there any more")
         if not failed:
             return Verdict(Status.COMPLETE)
         return Verdict(

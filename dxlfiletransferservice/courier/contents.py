@@ -77,6 +77,7 @@ class ZeroContent:
         """Do nothing: there is nothing to let go of."""
 
     def _hash(self, start: int, end: int) -> None:
-        if start <= self._hashed < end:
-            self._sha256.update(memoryview(_ZEROS)[: end - self._hashed])
-            self._hashed = end
+        while start <= self._hashed < end:
+            piece = memoryview(_ZEROS)[: end - self._hashed]
+            self._sha256.update(piece)
+            self._hashed += len(piece)

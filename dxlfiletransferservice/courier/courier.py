@@ -1,9 +1,10 @@
 """Serves one destination: connects, sends, and tries again for as long as there is something."""
 
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Final
 
@@ -18,6 +19,7 @@ from dxlfiletransferservice.courier.dialling import Dialling
 from dxlfiletransferservice.courier.failures import unreachable
 from dxlfiletransferservice.courier.limiter import SharedLimiter
 from dxlfiletransferservice.courier.options import CourierOptions
+from dxlfiletransferservice.courier.receivers import ReceiverAwayError
 from dxlfiletransferservice.courier.records import Records
 from dxlfiletransferservice.courier.seams import (
     ConnectionState,
@@ -36,6 +38,10 @@ LOOK_SECONDS: Final = 1.0
 
 LOOKED_AT: Final = 100
 """Transfers of a lane that are looked at then; when they have failed, the next ones are."""
+
+AWAY_SECONDS: Final = 60.0
+"""Seconds for which the receiver that has files of a transfer is waited for though another one is
+there, which would need all of them anew: a machine is back by then if it was only started again."""
 
 _logger = logging.getLogger(__name__)
 
@@ -76,11 +82,13 @@ class Courier:
         self._pause = self._new_pause()
         self._log = BoundedLog(_logger)
         self._guard = threading.Lock()
+        self._looking = threading.Lock()
         self._delivery: Delivery | None = None
         self._stopping = threading.Event()
         self._making_way = threading.Event()
         self._changed = False
         self._pings = 0
+        self._away_since: float | None = None
         self._began = time.monotonic()
         self.state = DestinationState()
 
@@ -104,6 +112,17 @@ class Courier:
             delivery = self._delivery
         if delivery is not None:
             delivery.refresh()
+
+    def fail_overdue(self) -> None:
+        """Give up transfers that have waited for a connection for as long as they are to.
+
+        Call it about every second: connecting may take longer than a transfer waits. Those that are
+        being sent are looked after by whoever sends them.
+        """
+        with self._guard:
+            delivery = self._delivery
+        with self._looking:
+            self._fail_overdue(delivery.in_hand if delivery is not None else ())
 
     def ping(self, count: int) -> None:
         """Have some pings sent."""
@@ -146,9 +165,10 @@ class Courier:
                 _logger.debug("destination %d: %s", self._destination_id, error)
             except Exception as error:  # noqa: BLE001 - a courier goes on whatever happens
                 self._lost(error)
-                if crowded():
+                others_wait = crowded()
+                self._rest(FIRST_PAUSE if others_wait else math.inf)
+                if others_wait:
                     return True
-                self._rest()
             if self._making_way.is_set():
                 return True
         return False
@@ -162,6 +182,8 @@ class Courier:
         if plan is None or not (pings or self._has_work(plan)):
             return False
         self.state = replace(self.state, state=ConnectionState.NEGOTIATING)
+        self._touch.cut(time.monotonic())
+        self.fail_overdue()  # whoever waits does so from now on
         with (
             self._dialling.client(plan.address, plan.port) as client,
             DxlBus(client) as bus,
@@ -176,6 +198,7 @@ class Courier:
                 shared=self._limit_of(plan),
                 publish=self._publish,
                 options=self._options,
+                patient=self._is_patient(),
             )
             if pings:
                 delivery.ping(pings)
@@ -185,6 +208,9 @@ class Courier:
     def _run(self, delivery: Delivery) -> None:
         with self._guard:
             self._delivery = delivery
+            pings, self._pings = self._pings, 0
+        if pings:  # they have come while it was dialled
+            delivery.ping(pings)
         if self._stopping.is_set() or self._making_way.is_set():
             delivery.close()
         try:
@@ -200,12 +226,26 @@ class Courier:
         self.state = state
         if state.state is ConnectionState.CONNECTED:
             self._pause = self._new_pause()
+            self._away_since = None
+
+    def _is_patient(self) -> bool:
+        """Whether the receiver that has files of a transfer is still waited for."""
+        away = self._away_since
+        return away is None or time.monotonic() < away + AWAY_SECONDS
 
     def _lost(self, error: Exception) -> None:
         """Note that the destination cannot be reached."""
+        if self._stopping.is_set():
+            return  # that is why, and nobody's business
         self._touch.cut(time.monotonic())
+        if isinstance(error, ReceiverAwayError) and self._away_since is None:
+            self._away_since = time.monotonic()
+        # It is tried again every few seconds, for days perhaps.
+        news = self.state.error_message != _shown(error)
         text = "Destination %d cannot be reached: %s"
-        self._log.write(logging.WARNING, text, self._destination_id, error)
+        self._log.write(
+            logging.WARNING if news else logging.DEBUG, text, self._destination_id, error
+        )
         self.state = replace(
             self.state,
             state=ConnectionState.DISCONNECTED,
@@ -214,29 +254,35 @@ class Courier:
             rate=0.0,
         )
 
-    def _rest(self) -> None:
-        """Wait before the next attempt."""
-        over = self._pause.over(time.monotonic())
+    def _rest(self, most: float) -> None:
+        """Wait before the next attempt, so many seconds at most."""
+        now = time.monotonic()
+        over = min(self._pause.over(now), now + most)
         while (rest := over - time.monotonic()) > 0 and not self._making_way.is_set():
-            self._fail_overdue()
+            self.fail_overdue()
             if self._stopping.wait(min(rest, LOOK_SECONDS)):
                 return
-        self._fail_overdue()
+        self.fail_overdue()
 
-    def _fail_overdue(self) -> None:
-        """Give up transfers that have waited for a connection for as long as they are to."""
+    def _fail_overdue(self, in_hand: Collection[int]) -> None:
         since = self._touch.lost_since
+        if since is None:
+            self._seen.clear()
+            return
         try:
             plan = self._work.destination(self._destination_id)
-            if plan is None or since is None:
+            if plan is None:
                 return
             now = time.monotonic()
             seen, self._seen = self._seen, {}
             for lane in plan.lanes:
                 for each in self._work.next_transfers(plan.id, lane, LOOKED_AT):
                     first = self._seen[each.id] = seen.get(each.id, now)
+                    if each.id in in_hand:
+                        continue
                     if each.timeout_seconds and now - max(since, first) >= each.timeout_seconds:
-                        text = unreachable(each.timeout_seconds, self.state.error_message)
+                        reason = self.state.error_message or "it does not answer"
+                        text = unreachable(each.timeout_seconds, reason)
                         self._records.ended(each.id, Status.ERROR, text, each.progress)
         except Exception as error:  # noqa: BLE001 - the database may be gone for a while
             text = "Could not look at the transfers of destination %d: %s"

@@ -90,6 +90,7 @@ class DestinationCouriers:
             self._waiting.clear()
         for courier in couriers:
             courier.close()
+        self._dialling.refuse()
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         if self._keeper.ident is not None:
@@ -198,6 +199,7 @@ class DestinationCouriers:
         while not self._closing.wait(self._options.write_every):
             self._flush()
             self._make_way()
+            self._fail_overdue()
             if time.monotonic() >= looked + LOOK_SECONDS:
                 looked = time.monotonic()
                 self._look()
@@ -209,8 +211,17 @@ class DestinationCouriers:
             if courier.served_for > self._options.slice:
                 courier.make_way()
 
+    def _fail_overdue(self) -> None:
+        with self._guard:
+            # Those that wait for their turn too: they may have lost the connection in the last one.
+            waiting = [self._resting[each] for each in self._waiting]
+            couriers = [*self._running.values(), *waiting]
+        for courier in couriers:
+            courier.fail_overdue()
+
     def _look(self) -> None:
-        self._dialling.maintain()
+        # By itself: progress is to be written down though a broker that has vanished takes seconds.
+        threading.Thread(target=self._dialling.maintain, name="dxlft-lines", daemon=True).start()
         try:
             destinations = self._work.destinations()
         except Exception as error:  # noqa: BLE001 - the database may be gone for a while

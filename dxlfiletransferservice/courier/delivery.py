@@ -7,14 +7,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from dxlfiletransferclient.errors import FileTransferError, NoAnswerError, NotConnectedError
 from dxlfiletransferclient.exchange.bus import Bus
 from dxlfiletransferclient.exchange.cancelling import Cancellation
 from dxlfiletransferclient.exchange.engine import Engine
+from dxlfiletransferclient.exchange.instances import REGISTRY_TOPIC
 from dxlfiletransferclient.exchange.jobs import Job
+from dxlfiletransferclient.protocol.verbs import Verb, topic_of
 from dxlfiletransferclient.sealing.keys import PrivateKey
+from dxlfiletransferservice.courier.allowances import Allowances
 from dxlfiletransferservice.courier.consignment import Consignment
 from dxlfiletransferservice.courier.failures import unreachable
-from dxlfiletransferservice.courier.hand import Hand
+from dxlfiletransferservice.courier.hand import IN_HAND, Hand
 from dxlfiletransferservice.courier.limiter import RateLimiter, SharedLimiter
 from dxlfiletransferservice.courier.options import CourierOptions
 from dxlfiletransferservice.courier.pings import PingJob
@@ -44,6 +48,14 @@ PUBLISH_SECONDS: Final = 0.2
 CONTACT_SECONDS: Final = 5.0
 """Seconds between two notes of when something was sent and heard."""
 
+SILENT_SECONDS: Final = 5.0
+"""Seconds without an answer after which a destination is said to be out of reach. It is looked for
+meanwhile, and given up and dialled anew after the engine's patience."""
+
+QUIET_SECONDS: Final = 1.0
+"""The same after which no other transfers are begun: they could only wait, and who gives up those
+that wait would take them for begun just now."""
+
 GOODBYE_SECONDS: Final = 1.0
 """Seconds in which leave is taken at the end; the receiver forgets sessions by itself."""
 
@@ -61,6 +73,8 @@ class Delivery:
         shared: The rate of the connection, which other destinations share.
         publish: Is called with how the destination is.
         options: What may be chosen.
+        patient: Whether to give up, with a ``ReceiverAwayError``, rather than send everything anew
+            to another receiver than the one that has files of a transfer.
     """
 
     def __init__(
@@ -75,6 +89,7 @@ class Delivery:
         shared: SharedLimiter,
         publish: Callable[[DestinationState], object],
         options: CourierOptions,
+        patient: bool = False,
     ) -> None:
         self._plan = plan
         self._work = work
@@ -83,8 +98,16 @@ class Delivery:
         self._touch = touch
         self._publish = publish
         self._options = options
+        self._patient = patient
         self._cancel = Cancellation()
-        self._bus = WatchedBus(bus, touch)
+        self._service_id: str | None = None
+        self._store_id = ""
+        self._bus = WatchedBus(
+            bus,
+            touch,
+            lambda: self._service_id,
+            (topic_of(Verb.HELLO, options.store_topic), REGISTRY_TOPIC),
+        )
         self._engine = Engine(
             self._bus,
             options.store_topic,
@@ -103,6 +126,7 @@ class Delivery:
             scheduler=self._scheduler,
             turns=self._turns,
             begin=self._begin,
+            store_id=lambda: self._store_id,
             clock=self._bus.now,
         )
         self._notes = ContactNotes(work, plan.id, touch)
@@ -120,6 +144,16 @@ class Delivery:
         self._idle_since = self._published = self._noted = self._bus.now()
 
     # From any thread.
+
+    @property
+    def begun(self) -> bool:
+        """Whether the receiver has answered."""
+        return self._running
+
+    @property
+    def in_hand(self) -> tuple[int, ...]:
+        """Numbers of the transfers that are looked after by :meth:`run`; others wait."""
+        return self._hand.numbers
 
     def refresh(self) -> None:
         """Look at the database again: something has changed."""
@@ -152,8 +186,11 @@ class Delivery:
             FileTransferError: The receiver cannot be reached (any more), or it was closed and did
                 not end in time. What was under way is to be gone on with.
         """
+        begun = self._begun_at()
         self._engine.connect()
-        choose_receiver(self._engine, self._plan.instance)
+        choose_receiver(self._engine, self._plan.instance, begun_at=begun, patient=self._patient)
+        self._store_id = self._engine.hello.store_id
+        self._check_receiver(self._bus.now())
         self._running = True
         try:
             with self._stopping_all():
@@ -203,6 +240,7 @@ class Delivery:
 
     def _round(self) -> None:
         now = self._bus.now()
+        self._check_receiver(now)
         self._hand.settle()
         if now >= self._goodbye_until:
             self._cancel.cancel()
@@ -210,10 +248,34 @@ class Delivery:
             return
         self._look(now)
         if not self._over:
-            self._hand.fill()
+            if self._silent_for(now) < QUIET_SECONDS:
+                self._hand.fill()
             self._fail_silent(now)
             self._check_idle(now)
         self._tell(now)
+
+    def _begun_at(self) -> frozenset[str]:
+        """Return the store ids of the receivers that have files of the transfers that come next."""
+        lanes = self._plan.lanes
+        plans = (self._work.next_transfers(self._plan.id, lane, IN_HAND) for lane in lanes)
+        return frozenset(each.receiver for found in plans for each in found if each.receiver)
+
+    def _check_receiver(self, now: float) -> None:
+        """See which service answers now.
+
+        Raises:
+            FileTransferError: It has another store: what is through is not there.
+        """
+        if self._engine.hello.store_id != self._store_id:
+            raise FileTransferError("another server answers now, which has nothing of all that")
+        if self._engine.service_id != self._service_id:
+            self._service_id = self._engine.service_id
+            self._touch.answered(now)
+
+    def _silent_for(self, now: float) -> float:
+        """Return for how many seconds the receiver has not answered though it should have."""
+        since = self._touch.lost_since
+        return 0.0 if since is None else now - since
 
     def _look(self, now: float) -> None:
         """See what others have changed."""
@@ -256,8 +318,9 @@ class Delivery:
             plan,
             iter(self._work.files(plan.manifest_id, plan.progress.position)),
             terms=terms,
-            limits=_Limits(self._engine, self._turns, plan.id),
+            limits=Allowances(self._engine, self._turns, plan.id),
             turns=self._turns,
+            touch=self._touch,
             now=self._bus.now(),
         )
 
@@ -273,22 +336,32 @@ class Delivery:
         self._notes.pinged(self._engine.service_id)
         self._noted = -math.inf
 
+    @property
+    def _pinging(self) -> bool:
+        return self._ping is not None and not self._ping.finished
+
     def _check_idle(self, now: float) -> None:
-        pinging = self._ping is not None and not self._ping.finished
-        if len(self._hand) or pinging:
+        if len(self._hand) or self._pinging:
             self._idle_since = now
         elif now >= self._idle_since + self._options.idle:
-            self._over = True
+            self._end(now)
 
     def _fail_silent(self, now: float) -> None:
         """Give up transfers that are not to wait so long for the receiver."""
         since = self._touch.lost_since
         if since is None:
             return
+        others = 0
         for consignment in self._hand:
             timeout = consignment.plan.timeout_seconds
             if timeout and now - max(since, consignment.began) >= timeout:
-                consignment.fail(unreachable(timeout, "it does not answer"))
+                consignment.give_up(unreachable(timeout, "it does not answer"))
+                # Nobody waits for what it has asked any more, and still there is no answer.
+                self._touch.cut(now)
+            else:
+                others += 1
+        if others < len(self._hand) and others and not self._pinging:
+            self._send_pings(1)  # they may have nothing to ask for long
 
     def _tell(self, now: float) -> None:
         for consignment in self._hand:
@@ -297,38 +370,28 @@ class Delivery:
             self._published = now
             self._records.put(self._hand.progress())
             self._publish(self._state(now))
-        if now >= self._noted + CONTACT_SECONDS:
+        if now >= self._noted + CONTACT_SECONDS or self._notes.due(self._engine):
             self._noted = now
             self._notes.write(self._engine, now)
 
     def _state(self, now: float) -> DestinationState:
-        connected = self._bus.connected
+        error, message = self._trouble(now)
         return DestinationState(
-            state=ConnectionState.CONNECTED if connected else ConnectionState.DISCONNECTED,
-            error=None if connected else "NotConnectedError",
-            error_message="" if connected else "the connection to the broker was lost",
+            state=ConnectionState.DISCONNECTED if error else ConnectionState.CONNECTED,
+            error=error,
+            error_message=message,
             public_key=self._engine.hello.public_key,
             rate=self._turns.rate(now),
             round_trip=self._round_trip,
         )
 
-
-class _Limits:
-    """What the receiver and the rates allow a transfer at the moment; ``packing.Limits``."""
-
-    def __init__(self, engine: Engine, turns: Turns, transfer_id: int) -> None:
-        self._engine = engine
-        self._turns = turns
-        self._transfer_id = transfer_id
-
-    def largest(self) -> int:
-        return self._engine.hello.segment_size
-
-    def size(self) -> int:
-        return self._turns.size(self._transfer_id)
-
-    def granted(self, window: int) -> None:
-        self._engine.limit(window)
+    def _trouble(self, now: float) -> tuple[str | None, str]:
+        """Return what is wrong with the connection, as kind of error and text, if anything is."""
+        if not self._bus.connected:
+            return NotConnectedError.__name__, "the connection to the broker was lost"
+        if (silent := self._silent_for(now)) > SILENT_SECONDS:
+            return NoAnswerError.__name__, f"it has not answered for {silent:.0f} seconds"
+        return None, ""
 
 
 def _place(plan: DestinationPlan) -> tuple[object, ...]:

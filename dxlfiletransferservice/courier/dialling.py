@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from dxlclient.client_config import DxlClientConfig
 
 from dxlfabric.configuration import load_configuration
 from dxlfabric.connection import connect
-from dxlfabric.errors import ConfigurationError
+from dxlfabric.errors import ConfigurationError, ConnectError
 
 CONNECT_SECONDS: Final = 10.0
 """Seconds for a connection to come about. Couriers try again for ever, with pauses."""
@@ -25,6 +25,9 @@ CONNECT_SECONDS: Final = 10.0
 IDLE_SECONDS: Final = 60.0
 """Seconds for which a connection that nobody uses is kept: the next transfer to the same place
 often comes soon, and a connection costs a handshake of some hundredths of seconds and a thread."""
+
+END_SECONDS: Final = 5.0
+"""Seconds that the end of connections is waited for; it goes on without that."""
 
 LONGEST_RECONNECT_DELAY: Final = 5.0
 """Seconds between attempts to get a lost connection back, at most."""
@@ -38,11 +41,24 @@ Place = tuple[str, int]
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Line:
-    """A connection to one broker."""
+    """A connection to one broker.
 
-    turn: threading.Lock
+    Attributes:
+        changed: Is held to look at what follows, and notified when somebody is through with it.
+        busy: Whether somebody dials.
+        attempts: How often somebody has dialled.
+        error: Why the last attempt has failed; ``None`` if it has not.
+        client: The connection; ``None`` if there is none.
+        users: How many use it, or wait for it.
+        left: When the last one has left it.
+    """
+
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    busy: bool = False
+    attempts: int = 0
+    error: Exception | None = None
     client: DxlClient | None = None
     users: int = 0
     left: float = 0.0
@@ -90,15 +106,9 @@ class Dialling:
         place = (address, port)
         line = self._entered(place)
         try:
-            with line.turn:
-                if line.client is not None and not line.client.connected:
-                    # It may hang in an attempt that cannot succeed, after a change of certificates
-                    # say; a fresh one tells why.
-                    line.client.destroy()
-                    line.client = None
-                if line.client is None:
-                    line.client = self._dialled(place)
-                client = line.client
+            with self._turn(line):
+                client = line.client = self._connected(line, place)
+            self._check_open(line)
             yield client
         finally:
             with self._guard:
@@ -118,24 +128,94 @@ class Dialling:
                 del self._lines[place]
         _end(idle.values())
 
+    def refuse(self) -> None:
+        """Connect nobody any more, and let go of who waits for that; connections stay."""
+        with self._guard:
+            self._closed = True
+            lines = list(self._lines.values())
+        for line in lines:
+            with line.changed:
+                line.changed.notify_all()
+
     def close(self) -> None:
         """End all connections."""
+        self.refuse()
         with self._guard:
             lines, self._lines = self._lines, {}
-            self._closed = True
         _end(lines.values())
+
+    @contextmanager
+    def _turn(self, line: _Line) -> Iterator[None]:
+        """Have a line alone, after whoever dials; what has become of that counts for all who wait.
+
+        Raises:
+            ConfigurationError: The attempt of another one has failed so, or the server ends.
+            ConnectError: The attempt of another one has failed, or does not end.
+        """
+        with line.changed:
+            attempts = line.attempts
+            if not line.changed.wait_for(lambda: not line.busy or self._closed, CONNECT_SECONDS):
+                raise ConnectError("another attempt to connect to the broker is still under way")
+            if self._closed:
+                raise ConfigurationError("the server is ending")
+            if line.attempts != attempts and line.error is not None:
+                raise type(line.error)(str(line.error))
+            line.busy = True
+        error: Exception | None = None
+        try:
+            yield
+        except (ConfigurationError, ConnectError) as failure:
+            error = failure
+            raise
+        finally:
+            with line.changed:
+                line.busy, line.error = False, error
+                line.attempts += 1
+                line.changed.notify_all()
+
+    def _connected(self, line: _Line, place: Place) -> DxlClient:
+        if line.client is not None and not line.client.connected:
+            if self._is_shared(line):
+                raise ConnectError("the connection to the broker was lost")
+            # It may hang in an attempt that cannot succeed, after a change of certificates say; a
+            # fresh one tells why.
+            line.client.destroy()
+            line.client = None
+        return line.client or self._dialled(place)
 
     def _entered(self, place: Place) -> _Line:
         with self._guard:
             if self._closed:
                 raise ConfigurationError("the server is ending")
-            line = self._lines.setdefault(place, _Line(threading.Lock()))
+            line = self._lines.setdefault(place, _Line())
             line.users += 1
             return line
 
+    def _is_shared(self, line: _Line) -> bool:
+        """Whether others wait for the connection to come back: it is not to be taken from them."""
+        with self._guard:
+            return line.users > 1
+
+    def _check_open(self, line: _Line) -> None:
+        """Raise if everything was closed while a connection came about, and end that."""
+        with self._guard:
+            closed, kept = self._closed, line in self._lines.values()
+        if closed:
+            if not kept:
+                _end([line])
+            raise ConfigurationError("the server is ending")
+
     def _dialled(self, place: Place) -> DxlClient:
         config = configuration_for(place, self._own, self._fabrics)
-        return connect(config, timeout=CONNECT_SECONDS)
+        try:
+            return connect(config, timeout=CONNECT_SECONDS)
+        except ConnectError as error:
+            if "certificate" not in str(error):
+                raise
+            raise ConnectError(
+                f"{error}; if that broker is of another fabric, put a client configuration of it "
+                f"into the directory {self._fabrics.name!r} of the server's state"
+            ) from error
 
 
 def configuration_for(place: Place, own: Path, fabrics: Path) -> DxlClientConfig:
@@ -182,6 +262,14 @@ def _only(config: DxlClientConfig, place: Place) -> DxlClientConfig:
 
 
 def _end(lines: Iterable[_Line]) -> None:
-    for line in lines:
-        if line.client is not None:
-            line.client.destroy()
+    """End connections, all at the same time: each takes seconds where the broker has vanished."""
+    clients = [line.client for line in lines if line.client is not None]
+    threads = [
+        threading.Thread(target=client.destroy, name="dxlft-hangup", daemon=True)
+        for client in clients
+    ]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + END_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))

@@ -40,6 +40,17 @@ def fatal(error: BaseException, *, admitted: bool) -> bool:
     return not admitted or error.means(*_FATAL)
 
 
+def not_let_in(error: BaseException) -> str:
+    """Return why a transfer has failed that has not begun.
+
+    Args:
+        error: The error; where the receiver has refused it, whose user or token is meant is said.
+    """
+    if isinstance(error, RefusedError) and error.means(ErrorCode.DENIED):
+        return f"the receiver does not let the transfer in: {error}"
+    return str(error)
+
+
 def unreachable(seconds: float, reason: str) -> str:
     """Return why a transfer has failed that was to wait only so long for a connection.
 

@@ -18,6 +18,10 @@ IN_HAND: Final = 4
 """Transfers of a lane that are sent at once, beside the oldest one: while one waits for an answer,
 others send. Each has a session with the receiver."""
 
+MOST_SLOW: Final = 28
+"""Further ones of a lane, in place of those that have a rate of their own: they leave the others
+most of the time, and must not keep them waiting. More have to wait for one of them to end."""
+
 MOST_IN_HAND: Final = 2 * (IN_HAND + 1)
 """The same at most, after others have come that go first."""
 
@@ -32,6 +36,7 @@ class Hand:
         scheduler: Shares what is sent.
         turns: Hands its turns on.
         begin: Begins to send a transfer; raises ``RefusedError`` if that makes no sense.
+        store_id: Returns the store id of the receiver.
         clock: Returns the time.
     """
 
@@ -44,6 +49,7 @@ class Hand:
         scheduler: Scheduler[int],
         turns: Turns,
         begin: Callable[[TransferPlan], Consignment],
+        store_id: Callable[[], str],
         clock: Callable[[], float],
     ) -> None:
         self._destination_id = destination_id
@@ -52,6 +58,7 @@ class Hand:
         self._scheduler = scheduler
         self._turns = turns
         self._begin = begin
+        self._store_id = store_id
         self._clock = clock
         self._held: dict[int, Consignment] = {}
         self._lanes: Mapping[str, float] = {}
@@ -64,6 +71,11 @@ class Hand:
     def __iter__(self) -> Iterator[Consignment]:
         """Yield them in the order in which they go first."""
         return iter(sorted(self._held.values(), key=_rank))
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Their numbers; other threads may ask too."""
+        return tuple(self._held)
 
     def farewell(self) -> Job | None:
         """Return what takes leave of the receiver for one of those that are through, once each."""
@@ -91,11 +103,14 @@ class Hand:
             if lane not in self._unseen or (not weight and self._busy):
                 continue
             self._unseen.discard(lane)
-            found = self._work.next_transfers(self._destination_id, lane, IN_HAND)
+            slow = self._slow(lane)
+            found = self._work.next_transfers(self._destination_id, lane, IN_HAND + slow)
             for plan in found:
                 if plan.id not in self._held:
                     self._take(plan)
             self._trim(lane)
+            if self._slow(lane) > slow:
+                self._unseen.add(lane)
 
     def settle(self) -> None:
         """Look which ones are through, and write that down."""
@@ -139,8 +154,19 @@ class Hand:
         """Whether there is something in a lane with weight."""
         return any(self._lanes.get(each.plan.lane, 1.0) for each in self._held.values())
 
+    def _slow(self, lane: str) -> int:
+        """Return how many of a lane make room for others, since they have a rate of their own."""
+        plans = [each.plan for each in self._held.values()]
+        return min(MOST_SLOW, sum(each.lane == lane and each.rate is not None for each in plans))
+
     def _take(self, plan: TransferPlan) -> None:
-        if not self._work.started(plan.id):
+        receiver = self._store_id()
+        if plan.receiver == receiver:
+            active = self._work.started(plan.id)
+        else:
+            active = self._work.started(plan.id, receiver)
+            plan = replace(plan, receiver=receiver, progress=plan.progress.anew())
+        if not active:
             return
         try:
             consignment = self._begin_scheduled(plan)
@@ -165,7 +191,7 @@ class Hand:
 
     def _change(self, consignment: Consignment, plan: TransferPlan) -> None:
         before = consignment.plan
-        consignment.plan = replace(plan, progress=before.progress)
+        consignment.change(plan)
         if plan.status is not Status.SENDING:
             self._work.started(plan.id)
         if (plan.lane, plan.priority, plan.rate) != (before.lane, before.priority, before.rate):
@@ -178,7 +204,7 @@ class Hand:
         """Let those go that have come to be too many."""
         mine = [each for each in self if each.plan.lane == lane]
         oldest = min((each.plan.id for each in mine), default=0)
-        for consignment in mine[MOST_IN_HAND:]:
+        for consignment in mine[MOST_IN_HAND + self._slow(lane) :]:
             if consignment.plan.id != oldest:
                 self.let_go(consignment.plan.id, Outcome.PAUSED)
 

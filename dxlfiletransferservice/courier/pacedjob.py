@@ -8,6 +8,7 @@ from dxlfiletransferclient.protocol.limits import SEGMENT_SIZE
 from dxlfiletransferclient.protocol.parcels import Parcel
 from dxlfiletransferclient.protocol.refusals import RefusedError
 from dxlfiletransferservice.courier.turns import Turns
+from dxlfiletransferservice.courier.watching import Touch
 
 
 @dataclass(slots=True)
@@ -53,13 +54,16 @@ class PacedJob:
         key: Number of its transfer.
         turns: Says when it may send.
         tally: Counts what travels.
+        touch: Is told what is waited for.
     """
 
-    def __init__(self, inner: Job, key: int, turns: Turns, tally: Tally) -> None:
+    def __init__(self, inner: Job, key: int, turns: Turns, tally: Tally, touch: Touch) -> None:
         self._inner = inner
         self._key = key
         self._turns = turns
         self._tally = tally
+        self._touch = touch
+        self._open: set[_Sending] = set()
         self._ahead: Ask | None = None
         self._flying = 0
         self._stopped = False
@@ -107,6 +111,7 @@ class PacedJob:
         self._tally.packets_received += 1
         self._tally.bytes_received += _size(answer)
         sending = _sending(ask)
+        self._close(sending)
         self._inner.answered(sending.ask, answer, now)
         self._settle(sending.ask)
 
@@ -114,6 +119,7 @@ class PacedJob:
         """Hand a refusal on."""
         self._tally.packets_received += 1
         sending = _sending(ask)
+        self._close(sending)
         self._settle(sending.ask)
         self._inner.refused(sending.ask, error, now)
         self._tidy()
@@ -145,7 +151,16 @@ class PacedJob:
             if cost:
                 self._turns.repeated(self._key, cost)
         sending.begun = True
+        if sending not in self._open:
+            self._open.add(sending)
+            self._touch.opened()
         return parcel
+
+    def _close(self, sending: _Sending) -> None:
+        """Wait for an answer no more, if that was waited for."""
+        if sending in self._open:
+            self._open.remove(sending)
+            self._touch.closed()
 
     def _settle(self, ask: Ask) -> None:
         if ask.cost and self._flying:
@@ -163,6 +178,9 @@ class PacedJob:
         self._turns.withdraws(self._key, self)
         self._turns.settled(self._flying)
         self._flying = 0
+        if self._open:
+            self._touch.closed(len(self._open))
+            self._open.clear()
 
 
 def _sending(ask: Ask) -> _Sending:

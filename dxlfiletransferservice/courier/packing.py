@@ -143,7 +143,8 @@ class Packer:
                 self._jobs.append(self._whole(file, name))
             else:
                 self._add(file, self._small(file, name))
-        except (OSError, FileTransferError, CommandError) as error:
+        # A value error is of what cannot be said about a file, such as a time in the far future.
+        except (OSError, FileTransferError, CommandError, ValueError) as error:
             self._outcomes.failed(file, error)
 
     def _most_in_batch(self, name: str) -> int:

@@ -42,8 +42,14 @@ class Records:
             with self._lock:
                 changed = {each: self._live[each] for each in self._unwritten}
                 self._unwritten.clear()
-            if changed:
+            if not changed:
+                return
+            try:
                 self._work.progressed(changed)
+            except BaseException:
+                with self._lock:
+                    self._unwritten.update(each for each in changed if each in self._live)
+                raise
 
     def dropped(self, transfer_id: int, progress: Progress) -> None:
         """Write down how far a transfer is that no courier has any more."""

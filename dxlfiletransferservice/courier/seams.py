@@ -113,6 +113,8 @@ class TransferPlan:
         total_bytes: Their bytes.
         progress: How far it is.
         guard: Says which files may be read.
+        receiver: Store id of the receiver that has the files which are through; ``None`` if it was
+            not begun.
     """
 
     id: int
@@ -133,6 +135,7 @@ class TransferPlan:
     total_bytes: int
     progress: "Progress"
     guard: SourceGuard
+    receiver: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,16 @@ class Progress:
     packets_received: int = 0
     bytes_retransmitted: int = 0
     bytes_through: int = 0
+
+    def anew(self) -> "Progress":
+        """Return it for a transfer that begins anew: only what has travelled stays counted."""
+        return Progress(
+            bytes_sent=self.bytes_sent,
+            bytes_received=self.bytes_received,
+            packets_sent=self.packets_sent,
+            packets_received=self.packets_received,
+            bytes_retransmitted=self.bytes_retransmitted,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +243,17 @@ class Work(Protocol):
         """Return transfers by their numbers, without those that are not active any more."""
         ...
 
-    def started(self, transfer_id: int) -> bool:
-        """Note that a transfer is being sent; returns whether it is still active."""
+    def started(self, transfer_id: int, receiver: str | None = None) -> bool:
+        """Note that a transfer is being sent.
+
+        Args:
+            transfer_id: Its number.
+            receiver: Store id of the receiver, if it is not the one that has the files which are
+                through: the transfer begins anew then, see :meth:`Progress.anew`.
+
+        Returns:
+            Whether it is still active.
+        """
         ...
 
     def progressed(self, progress: Mapping[int, Progress]) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from dxlfiletransferclient.control.constants import (
@@ -15,7 +16,8 @@ from dxlfiletransferclient.control.errors import CommandError
 from dxlfiletransferclient.errors import FileTransferError, SourceChangedError, brief
 from dxlfiletransferclient.sending.source import Content, FileSource, read_small
 from dxlfiletransferservice.courier.contents import ZeroContent
-from dxlfiletransferservice.courier.seams import ManifestFile, TransferPlan
+from dxlfiletransferservice.courier.opening import open_allowed
+from dxlfiletransferservice.courier.seams import ManifestFile, SourceGuard, TransferPlan
 
 _ID_DIGITS: Final = 40
 """Hex digits of an id: 160 bits, which no two files share by accident."""
@@ -61,11 +63,15 @@ class Sources:
 
     def __init__(self, plan: TransferPlan) -> None:
         self._transfer_id = plan.id
-        self._guard = plan.guard
+        self._opener = partial(open_allowed, guard=plan.guard)
         self._reads = bool(plan.flags & TRANSFER_FLAG_READ)
         # A receiver that compares times needs them, whether it sets them or not.
         times = TRANSFER_FLAG_WRITE_MTIME | TRANSFER_FLAG_WRITE_ONLY_NEWER
         self._with_time = bool(plan.flags & times)
+
+    def confine(self, guard: SourceGuard) -> None:
+        """Say anew what may be read, from the next file on."""
+        self._opener = partial(open_allowed, guard=guard)
 
     def open(self, file: ManifestFile) -> Opened:
         """Open a file.
@@ -79,8 +85,7 @@ class Sources:
             identity = (file.modified_us,)
             modified = self._time_of(file)
             return Opened(ZeroContent(file.size), modified, self._id_of(file, identity))
-        self._guard.check(file.src)
-        source = FileSource(file.src)
+        source = FileSource(file.src, opener=self._opener)
         if source.size != file.size:
             source.close()
             raise _other_size(file, source.size)
@@ -99,8 +104,7 @@ class Sources:
         """
         if not self._reads:
             return Small(bytes(file.size), self._time_of(file))
-        self._guard.check(file.src)
-        found = read_small(file.src, file.size)
+        found = read_small(file.src, file.size, opener=self._opener)
         if found is None:
             raise _other_size(file, None)
         if len(found.content) != file.size:

@@ -21,7 +21,7 @@ from dxlfiletransferservice.control.sending.sendingseams import Redeemer
 from dxlfiletransferservice.control.sending.transferoptions import OptionRules, Options
 from dxlfiletransferservice.control.sending.transferstates import ENDED, TransferStates
 from dxlfiletransferservice.control.sending.transferstructure import progress_of, transfer_structure
-from dxlfiletransferservice.control.sending.transfertimes import TransferTimes
+from dxlfiletransferservice.control.sending.transfertimes import RequestTime, TransferTimes
 from dxlfiletransferservice.control.tables import destinations, manifests, transfers
 from dxlfiletransferservice.courier.seams import ACTIVE, Couriers, Login, Status
 
@@ -97,32 +97,12 @@ class Transfers:
                 complete; there is no such lane; the token does not permit it or is used up.
         """
         demand(principal, "download", "send files from here")
-        known = self._of_call(principal, call_id)
+        request = self._times.request()
+        with self._database.write() as connection:
+            known = _of_call(connection, principal, call_id)
+            row = known or self._inserted(connection, principal, order, call_id, request)
         if known is not None:
             return self.structure(known)
-        request = self._times.request()
-        with self._database.read() as connection:
-            self._columns(connection, principal, order)
-        if principal.manifest_id is not None and principal.token is not None:
-            self._redeemer.redeem(principal.token, call_id)
-        with self._database.write() as connection:
-            columns = self._columns(connection, principal, order)
-            row = connection.execute(
-                insert(transfers)
-                .values(
-                    **principal.columns(),
-                    **columns,
-                    call_id=call_id,
-                    request_time=request.wall,
-                    created=request.wall,
-                    queue_time=request.now(),
-                )
-                .returning(transfers)
-            ).one()
-            sealed = self._vault.seal(row.id, order.login)
-            connection.execute(
-                update(transfers).where(transfers.c.id == row.id).values(credentials=sealed)
-            )
         self._times.keep(row.id, request)
         self._states.tell("transferCreated", row)
         self._couriers.refresh(row.destination_id)
@@ -297,10 +277,35 @@ class Transfers:
         self._couriers.refresh(changed.destination_id)
         return self.structure(changed)
 
-    def _of_call(self, principal: Principal, call_id: str) -> Any:
-        query = select(transfers).where(transfers.c.call_id == call_id, principal.own(transfers))
-        with self._database.read() as connection:
-            return connection.execute(query).one_or_none()
+    def _inserted(
+        self,
+        connection: Connection,
+        principal: Principal,
+        order: TransferOrder,
+        call_id: str,
+        request: RequestTime,
+    ) -> Any:
+        """Make a transfer, and count it if a shared token makes it: both or neither."""
+        columns = self._columns(connection, principal, order)
+        if principal.manifest_id is not None and principal.token is not None:
+            self._redeemer.redeem_within(connection, principal.token, call_id)
+        row = connection.execute(
+            insert(transfers)
+            .values(
+                **principal.columns(),
+                **columns,
+                call_id=call_id,
+                request_time=request.wall,
+                created=request.wall,
+                queue_time=request.now(),
+            )
+            .returning(transfers)
+        ).one()
+        sealed = self._vault.seal(row.id, order.login)
+        connection.execute(
+            update(transfers).where(transfers.c.id == row.id).values(credentials=sealed)
+        )
+        return row
 
     def _columns(
         self, connection: Connection, principal: Principal, order: TransferOrder
@@ -325,6 +330,12 @@ class Transfers:
             "total_files": manifest.total_files,
             "total_bytes": manifest.total_size,
         }
+
+
+def _of_call(connection: Connection, principal: Principal, call_id: str) -> Any:
+    """Return the transfer that the same call has made before; ``None`` if there is none."""
+    query = select(transfers).where(transfers.c.call_id == call_id, principal.own(transfers))
+    return connection.execute(query).one_or_none()
 
 
 def _usable_manifest(connection: Connection, principal: Principal, order: TransferOrder) -> Any:

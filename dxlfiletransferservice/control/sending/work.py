@@ -136,14 +136,23 @@ class ControlWork:
                     found[row.id] = plan
         return found
 
-    def started(self, transfer_id: int) -> bool:
-        """Note that a transfer is being sent; returns whether it is still active."""
+    def started(self, transfer_id: int, receiver: str | None = None) -> bool:
+        """Note that a transfer is being sent, anew if a receiver is given.
+
+        Returns:
+            Whether it is still active.
+        """
         waiting = ACTIVE - {Status.SENDING}
-        if self._states.change(transfer_id, waiting, Status.SENDING) is not None:
+        values = {} if receiver is None else {"receiver": receiver, **_NOTHING_THROUGH}
+        if self._states.change(transfer_id, waiting, Status.SENDING, values) is not None:
             return True
-        query = select(transfers.c.status).where(transfers.c.id == transfer_id)
-        with self._database.read() as connection:
-            return connection.scalar(query) in ACTIVE
+        active = transfers.c.id == transfer_id, transfers.c.status.in_(ACTIVE)
+        if not values:
+            with self._database.read() as connection:
+                return connection.scalar(select(transfers.c.id).where(*active)) is not None
+        with self._database.write() as connection:
+            changed = update(transfers).where(*active).values(**values).returning(transfers.c.id)
+            return connection.scalar(changed) is not None
 
     def progressed(self, progress: Mapping[int, Progress]) -> None:
         """Note how far transfers are, of those that have not ended; nobody is set back."""
@@ -224,6 +233,7 @@ class ControlWork:
             total_bytes=row.total_bytes,
             progress=progress_of(row),
             guard=guard,
+            receiver=row.receiver,
         )
 
 
@@ -259,6 +269,16 @@ def _destination_plan(row: Any) -> DestinationPlan:
 def _bound(progress: Progress) -> dict[str, Any]:
     return {f"new_{name}": value for name, value in asdict(progress).items()}
 
+
+_NOTHING_THROUGH: Final[Mapping[str, Any]] = {
+    "position": 0,
+    "files_sent": 0,
+    "files_failed": 0,
+    "first_failure": "",
+    "bytes_acked": 0,
+    "bytes_through": 0,
+}
+"""What :meth:`Progress.anew` does, as columns."""
 
 _PROGRESSED: Final = (
     update(transfers)

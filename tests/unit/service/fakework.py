@@ -194,11 +194,14 @@ class FakeWork:
                 if self.rows[each].status.active
             }
 
-    def started(self, transfer_id: int) -> bool:
+    def started(self, transfer_id: int, receiver: str | None = None) -> bool:
         with self.lock:
             row = self.rows[transfer_id]
             if not row.status.active:
                 return False
+            if receiver is not None:
+                progress = row.plan.progress.anew()
+                row.plan = replace(row.plan, receiver=receiver, progress=progress)
             if row.status is not Status.SENDING:
                 self.begun.append(transfer_id)
             row.status = Status.SENDING

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, event, insert, select, update
 
 from dxlfiletransferclient.control.errors import CommandError
 from dxlfiletransferservice.control.commands import Call, Commands, Login, not_found
@@ -146,12 +146,12 @@ class CountingRedeemer:
         self.limit = limit
         self.counted: set[tuple[str, str]] = set()
 
-    def redeem(self, token: str, admission: str) -> None:
-        if (token, admission) in self.counted:
-            return
-        if len(self.counted) >= self.limit:
+    def redeem_within(self, connection: Connection, token: str, admission: str) -> None:
+        use = (token, admission)
+        if use in self.counted or len(self.counted) >= self.limit:
             raise CommandError("the token is used up")
-        self.counted.add((token, admission))
+        self.counted.add(use)
+        event.listen(connection, "rollback", lambda _: self.counted.discard(use))
 
 
 class OpenGuard:

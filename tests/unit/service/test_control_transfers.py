@@ -275,6 +275,18 @@ def test_what_a_guest_makes_is_counted_once_each(world: World) -> None:
     assert len(world.call("getTransfers", who)) == 2
 
 
+def test_a_guest_who_deletes_a_transfer_gets_no_other_one_for_it(world: World) -> None:
+    shared = world.manifest()
+    who = guest(shared)
+    arguments: dict[str, Any] = {"destinationId": world.destination(who), "manifestId": shared}
+    made = world.call("createTransfer", who, call_id="f" * 32, **arguments)
+    world.work.ended(int(made["transferId"]), Status.COMPLETE, "", Progress())
+    world.call("deleteTransfer", who, transferId=made)
+    with pytest.raises(CommandError, match="used up"):
+        world.call("createTransfer", who, call_id="f" * 32, **arguments)
+    assert world.call("getTransfers", who) == []
+
+
 def test_a_call_that_comes_again_after_a_crash_is_counted_once(
     world: World, mocker: MockerFixture
 ) -> None:

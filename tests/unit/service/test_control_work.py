@@ -27,6 +27,7 @@ from dxlfiletransferservice.courier.seams import (
     Status,
     Work,
 )
+from tests.unit.service.calling import unchanged
 from tests.unit.service.sendingworld import ANN, BOB, ROOT, OpenGuard, World
 from tests.waiting import wait_until
 
@@ -168,6 +169,27 @@ def test_starting_tells_once(world: World) -> None:
 
 
 PROGRESS = Progress(2, 3, 1, "why", 5, 6, 7, 8, 9, 10)
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.SENDING, Status.RESUMING])
+def test_another_receiver_begins_anew(world: World, status: Status) -> None:
+    number = int(world.in_state(status))
+    for receiver in ("one", "another"):
+        assert world.work.started(number, receiver)
+        plan = world.work.transfers([number])[number]
+        assert (plan.status, plan.receiver) == (Status.SENDING, receiver)
+        assert plan.progress == (Progress() if receiver == "one" else PROGRESS.anew())
+        world.work.progressed({number: PROGRESS})
+        assert world.work.started(number)
+        assert world.work.transfers([number])[number].progress == PROGRESS
+
+
+@pytest.mark.parametrize("status", [Status.SUSPENDED, Status.COMPLETE, Status.ERROR])
+def test_what_is_not_active_is_not_begun_anew(world: World, status: Status) -> None:
+    number = int(world.in_state(status))
+    before = world.row(number)
+    assert not world.work.started(number, "another")
+    assert world.row(number) == before
 
 
 def test_progress_of_many_is_noted_and_outlives_a_restart(world: World) -> None:
@@ -385,7 +407,7 @@ def test_commands_and_couriers_race_without_losing_anything(tmp_path: Path) -> N
     world.queue = requests  # type: ignore[assignment]
     world.events = events  # type: ignore[assignment]
     world.restart()
-    requests.start(world.commands.handlers)
+    requests.start(world.commands.handlers, unchanged)
     events.start()
     arguments: dict[str, Any] = {
         "destinationId": world.destination(),
@@ -423,7 +445,7 @@ def test_queued_requests_outlive_a_restart(tmp_path: Path) -> None:
     requests = Requests(world.database, threads=1)
     world.queue = requests  # type: ignore[assignment]
     world.restart()
-    requests.start(world.commands.handlers)
+    requests.start(world.commands.handlers, unchanged)
     try:
         wait_until(lambda: world.row(number).priority == 7)
         assert world.status(number) == "suspended"

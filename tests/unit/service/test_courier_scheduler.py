@@ -149,11 +149,13 @@ def test_shares_hold_while_rates_lanes_and_priorities_change(
             destination.scheduler.change(
                 key, lane=f"lane {key % 4}", priority=priority, rate=None, now=destination.now
             )
+        # A lane may be ahead by the message that it has sent last.
+        ahead = max(destination.asked.values()) / (rate * SPAN)
         destination.ask_anew()
         begin, first = destination.now, len(destination.log)
         destination.run(SPAN)
         for lane, share in destination.shares(begin, begin + SPAN).items():
-            assert share == pytest.approx(lanes[lane], rel=0.05, abs=0.005)
+            assert share == pytest.approx(lanes[lane], abs=0.05 * lanes[lane] + ahead)
         assert not exceeds(destination.log[first:], rate)
 
 
@@ -162,11 +164,11 @@ def test_shares_hold_without_any_rate() -> None:
     for key, lane in enumerate(LANES):
         destination.add(key, lane)
     for _ in range(1000):
-        key = destination.scheduler.turn(0.0)
-        assert key is not None
-        assert destination.scheduler.sent(key, 0.0)
-        destination.log.append(Sent(0.0, key, destination.places[key], SEGMENT_SIZE))
-        destination.ask(key)
+        turn = destination.scheduler.turn(0.0)
+        assert turn is not None
+        assert destination.scheduler.sent(turn, 0.0)
+        destination.log.append(Sent(0.0, turn, destination.places[turn], SEGMENT_SIZE))
+        destination.ask(turn)
     assert destination.shares(0.0, 1.0) == pytest.approx(LANES, abs=0.005)
 
 
