@@ -9,6 +9,7 @@ import pytest
 from dxlfabric.broker import EmbeddedBroker
 from dxlfabric.certificates import Provisioned, provision
 from tests.commandline import CommandLine
+from tests.integration.transferstage import StagedServer, TransferStage, staged
 from tests.processes import Processes
 from tests.waiting import TIMEOUT
 
@@ -51,3 +52,23 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     dxlft.server()
     yield dxlft
     processes.close()
+
+
+@pytest.fixture(scope="module")
+def module_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TransferStage]:
+    """A stage for transfer servers that all tests of a module share."""
+    with staged(tmp_path_factory.mktemp("stage")) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def transfer_server(module_stage: TransferStage) -> StagedServer:
+    """A running transfer server for the tests of a module that do it no harm."""
+    return module_stage.server("shared")
+
+
+@pytest.fixture
+def transfer_stage(tmp_path: Path) -> Iterator[TransferStage]:
+    """A stage for transfer servers of one test, which may harm them."""
+    with staged(tmp_path) as stage:
+        yield stage
