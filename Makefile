@@ -44,9 +44,11 @@ $(PEERS)/ready: tests/interop/peers.txt
 demo: $(VENV)/run
 	@$(BIN)/dxlft demo --home demo-home $(if $(FILE),"$(FILE)")
 
-# Most tests wait for processes and connections, so there is one worker more than small machines have cores.
+# Most tests wait for processes and connections, so there is one worker more than small machines have
+# cores. In the given order, since the files with the longest tests come first then.
 test: $(VENV)/develop $(PEERS)/ready
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile \
+		--no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/develop
 	$(BIN)/ruff check .

@@ -47,7 +47,7 @@ def not_let_in(error: BaseException) -> str:
         error: The error; where the receiver has refused it, whose user or token is meant is said.
     """
     if isinstance(error, RefusedError) and error.means(ErrorCode.DENIED):
-        return f"the receiver does not let the transfer in: {error}"
+        return f"not let in by the receiver: {error}"
     return str(error)
 
 

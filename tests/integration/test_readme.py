@@ -39,8 +39,8 @@ def test_the_commands_do_what_they_say(processes: Processes, tmp_path: Path) -> 
     assert server[0] == "dxlft"
     name, _, home = export[1].partition("=")
     (tmp_path / "my.pcap").write_bytes(bytes(2_000_000))
-    (tmp_path / "reports").mkdir()
-    (tmp_path / "reports" / "may").write_text("may")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "may").write_text("may")
 
     def start(*arguments: str) -> RunningProcess:
         command = ("-m", "dxlfiletransferservice.command", *arguments)
@@ -52,7 +52,7 @@ def test_the_commands_do_what_they_say(processes: Processes, tmp_path: Path) -> 
     for command in commands:
         done = start(*command[1:])
         assert done.wait() == 0, done.errors
-    assert (tmp_path / "copy" / "reports" / "may").read_text() == "may"
+    assert (tmp_path / "copy" / "photos" / "may").read_text() == "may"
     stored = {path.name for path in (tmp_path / home / "storage").iterdir()}
-    assert stored == {".workdir", "reports"}
+    assert stored == {".workdir", "photos"}
     assert running.end() == 0

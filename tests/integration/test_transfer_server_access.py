@@ -799,6 +799,7 @@ def test_no_secret_is_kept_or_told_anywhere(stage: TransferStage) -> None:
         for number, name in enumerate(("password", "next", "wrong", "token", "link", "credentials"))
     }
     server = StagedServer(stage.processes, stage.sources / "talkative", arguments=("--verbose",))
+    stage.keep(server)
     server.add_user("ann", secrets["password"])
     server.add_user(ADMIN, superuser=True)
     server.start()

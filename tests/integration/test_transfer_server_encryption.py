@@ -98,6 +98,7 @@ def tap(untrusted: tuple[Fabric, Wiretap]) -> Iterator[Wiretap]:
 def receiver(stage: TransferStage, untrusted: tuple[Fabric, Wiretap]) -> StagedServer:
     """A server on the fabric of the broker that is not trusted."""
     made = JoinedServer(stage.processes, stage.sources / "receiver")
+    stage.keep(made)
     made.add_users()
     return made.join(untrusted[0])
 

@@ -248,9 +248,13 @@ class TransferStage:
     ) -> StagedServer:
         """Return a server with the three users, by default one that runs."""
         server = StagedServer(self.processes, self._directory / name, settings=settings)
-        self._servers.append(server)
+        self.keep(server)
         server.add_users()
         return server.start() if start else server
+
+    def keep(self, server: StagedServer) -> None:
+        """End all connections to a server, too, when the stage is closed."""
+        self._servers.append(server)
 
     def source(self, size: int, name: str = "source") -> Path:
         """Make a file that looks the same nowhere.

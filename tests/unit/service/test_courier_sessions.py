@@ -203,6 +203,6 @@ def test_a_receiver_without_sessions_gets_only_what_needs_none(tmp_path: Path) -
 def test_whose_user_is_wrong_is_said() -> None:
     denied = RefusedError(ErrorCode.DENIED, "the user or the password is wrong")
     assert not_let_in(denied) == (
-        "the receiver does not let the transfer in: the user or the password is wrong"
+        "not let in by the receiver: the user or the password is wrong"
     )
     assert not_let_in(RefusedError(ErrorCode.CIPHER, "no cipher")) == "no cipher"
