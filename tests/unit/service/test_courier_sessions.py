@@ -202,7 +202,5 @@ def test_a_receiver_without_sessions_gets_only_what_needs_none(tmp_path: Path) -
 
 def test_whose_user_is_wrong_is_said() -> None:
     denied = RefusedError(ErrorCode.DENIED, "the user or the password is wrong")
-    assert not_let_in(denied) == (
-        "not let in by the receiver: the user or the password is wrong"
-    )
+    assert not_let_in(denied) == ("not let in by the receiver: the user or the password is wrong")
     assert not_let_in(RefusedError(ErrorCode.CIPHER, "no cipher")) == "no cipher"
