@@ -29,6 +29,10 @@ LARGE = 40_000_000
 
 SMALL_SEGMENTS = ("--segment-size", "10000")
 
+TOO_DEEP = "0" * 255
+"""Name of directories in each other, up to one whose name is too long. The one above is so much
+shorter that its path can still be used, wherever the test's own directory is."""
+
 
 def stored(dxlft: CommandLine) -> Path:
     return dxlft.home / "storage"
@@ -76,7 +80,7 @@ def write_nasty_tree(root: Path) -> tuple[dict[str, bytes], dict[str, str]]:
         "loop/up": "is a link that leads back to a directory it is in",
         "loop/nowhere": "is a link that leads nowhere",
         "bytes \ufffd": "cannot be encoded as UTF-8",
-        "0" * 200: "has more than 4096 bytes",
+        TOO_DEEP: "has more than 4096 bytes",
     }
     os.mknod(root / "socket", stat.S_IFSOCK | 0o600)
     os.mkfifo(root / "pipe")
@@ -87,7 +91,7 @@ def write_nasty_tree(root: Path) -> tuple[dict[str, bytes], dict[str, str]]:
     for name, target in (("self", "self"), ("up", ".."), ("nowhere", "missing")):
         (root / "loop" / name).symlink_to(target)
     (root / os.fsdecode(b"bytes \xff")).write_bytes(b"x")
-    make_too_deep(root / ("0" * 200))
+    make_too_deep(root / TOO_DEEP)
     if not reads_everything():
         (root / "unreadable").mkdir()
         for name, size in (("unreadable/small", 1), ("unreadable/large", 3_000_000)):
@@ -103,9 +107,9 @@ def make_too_deep(path: Path) -> None:
     """Make directories that are deeper than any path can be long."""
     path.mkdir()
     descriptor = os.open(path, os.O_RDONLY)
-    for _ in range(21):
-        os.mkdir("0" * 200, dir_fd=descriptor)
-        below = os.open("0" * 200, os.O_RDONLY, dir_fd=descriptor)
+    for _ in range(16):
+        os.mkdir(path.name, dir_fd=descriptor)
+        below = os.open(path.name, os.O_RDONLY, dir_fd=descriptor)
         os.close(descriptor)
         descriptor = below
     os.close(descriptor)
