@@ -1,21 +1,28 @@
-"""The official client, with bounds on what it waits for."""
+"""The official client with another transport and codec, and with bounds on what it waits for."""
 
 import copy
 import logging
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import pahoproxy.client as paho
 from dxlclient.broker import Broker
 from dxlclient.client import DxlClient
 from dxlclient.client_config import DxlClientConfig
 from dxlclient.exceptions import DxlException, WaitTimeoutException
-from dxlclient.message import Event, Request, Response
+from dxlclient.message import Event, Message, Request, Response
+from pahoproxy.client import MQTTMessage
 
-from dxlfabric.translation import from_bytes, to_bytes
-from dxlfabric.transport import Transport
+from dxlfabric.configuration import checks_host_name
+from dxlfabric.lightmessages import new_request, new_response
+from dxlfabric.line import MOST_WAITING, LineFullError
+from dxlfabric.message import Body, Encoded
+from dxlfabric.messageids import MessageIds
+from dxlfabric.mqtt import Publish
+from dxlfabric.mqttclient import MqttClient
+from dxlfabric.translation import from_bytes, to_pieces
+from dxlfabric.websockets import WebSocketTransport
 
 logger = logging.getLogger(__name__)
 
@@ -27,20 +34,32 @@ broker that has just vanished."""
 _DEFAULT_REQUEST_TIMEOUT = 3600.0
 _NUDGE_SECONDS = 0.1
 
+ResponseListener = Callable[[Response], bool]
+"""Takes responses on the thread that receives, so it must not wait for anything; returns whether
+the response was its own."""
+
 
 class FabricClient(DxlClient):
-    """The official client, with bounds on what it waits for.
+    """The official client with another transport and codec, and with bounds on what it waits for.
 
-    It writes and reads messages with this package's codec and transport, which spare most of the
-    work that a large payload makes. It sends small packets at once (``TCP_NODELAY``), also after it
-    has reconnected by itself, gives up an attempt to connect after ten seconds, and can be
+    It reads and writes messages with this package's codec and its own connection: what a thread
+    sends is encrypted and written from where it lies, what comes is received into the buffer that
+    its payload is read from, and small packets go at once (``TCP_NODELAY``). TLS is as new as the
+    broker takes. The broker has to prove its host name where the configuration says
+    ``VerifyBrokerHostName``. Through WebSockets it goes by the official client's own transport.
+
+    It gives up an attempt to connect after ten seconds, also when it has to reconnect, and can be
     destroyed at any time, also while it tries to connect; its end takes seconds even where the
-    broker has vanished.
+    broker has vanished. Whoever sends more than a slow connection takes has to wait, and gets a
+    ``DxlException`` after a minute in which nothing could be sent.
     ``dxlfabric.connection.connect`` returns one; in all else it is used as its base class is.
 
     Args:
         config: How to reach the fabric. The client works with a copy.
     """
+
+    _client: MqttClient | WebSocketTransport
+    _most_waiting: float = MOST_WAITING
 
     def __init__(self, config: DxlClientConfig) -> None:
         self._ending = False
@@ -48,8 +67,20 @@ class FabricClient(DxlClient):
         self._ended = False
         self._disconnect_lock = threading.Lock()
         self._longest_wait = math.inf
+        self._ids = MessageIds()
+        self._listeners: tuple[ResponseListener, ...] = ()
         self._settings = copy.copy(config)
         super().__init__(self._settings)
+        self._client.tls_insecure_set(not checks_host_name(config))
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that were sent and wait for the network to take them."""
+        return self._client.waiting
+
+    def cut(self) -> None:
+        """End the connection without a word, as if it had been lost."""
+        self._client.cut()
 
     @property
     def config(self) -> DxlClientConfig:
@@ -177,35 +208,89 @@ class FabricClient(DxlClient):
         else:
             self.config.brokers = list(brokers)
 
+    def new_request(self, topic: str) -> Request:
+        """Return a request as ``Request(topic)`` does, with less work."""
+        return new_request(topic, self._ids.next())
+
+    def new_response(self, request: Request) -> Response:
+        """Return the response to a request as ``Response(request)`` does, with less work."""
+        return new_response(request, self._ids.next())
+
+    def post_request(self, request: Request) -> None:
+        """Send a request whose response a listener will take; see :meth:`add_response_listener`.
+
+        Raises:
+            ValueError: It is no request.
+            DxlException: The broker takes nothing any more.
+        """
+        self._send_request(request)
+
+    def add_response_listener(self, listener: ResponseListener) -> None:
+        """Let a listener see each response before everybody else.
+
+        What it takes goes to nobody else, no pool of threads is used for it, and it may come before
+        what was received earlier.
+        """
+        self._listeners = (*self._listeners, listener)
+
+    def remove_response_listener(self, listener: ResponseListener) -> None:
+        """End what :meth:`add_response_listener` has begun."""
+        self._listeners = tuple(each for each in self._listeners if each != listener)
+
     def _send_request(self, request: Request) -> None:
         if not isinstance(request, Request):
             raise ValueError("only a Request can be sent as a request")
         request.reply_to_topic = self._reply_to_topic
-        self._publish_message(request.destination_topic, to_bytes(request), self._qos)
+        self._post(request.destination_topic, to_pieces(request))
 
     def send_response(self, response: Response) -> None:
-        """Send the answer to a request as the base class does, with less work for a large one.
+        """Send the answer to a request as the base class does.
 
         Raises:
             ValueError: It is no response.
+            DxlException: The broker takes nothing any more.
         """
         if not isinstance(response, Response):
             raise ValueError("only a Response can be sent as a response")
-        self._publish_message(response.destination_topic, to_bytes(response), self._qos)
+        self._post(response.destination_topic, to_pieces(response))
 
     def send_event(self, event: Event) -> None:
-        """Send an event as the base class does, with less work for a large one.
+        """Send an event as the base class does.
 
         Raises:
             ValueError: It is no event.
+            DxlException: The broker takes nothing any more.
         """
         if not isinstance(event, Event):
             raise ValueError("only an Event can be sent as an event")
-        self._publish_message(event.destination_topic, to_bytes(event), self._qos)
+        self._post(event.destination_topic, to_pieces(event))
 
-    def _handle_message(self, channel: str, payload: bytes | memoryview) -> None:
+    def _post(self, topic: str, message: Encoded) -> None:
+        # As with the official client, what is sent without a connection is lost.
+        try:
+            self._client.post(topic, message)
+        except LineFullError as error:
+            raise DxlException(str(error)) from error
+
+    def _take(self, _client: object, _userdata: object, packet: Publish | MQTTMessage) -> None:
+        """Take a message on the thread that receives."""
+        if self._listeners and packet.topic == self._reply_to_topic:
+            message = self._read(packet.topic, packet.payload)
+            if isinstance(message, Response) and any(take(message) for take in self._listeners):
+                return
+            self._thread_pool.add_task(self._fire, message)
+        else:
+            self._thread_pool.add_task(self._handle_message, packet.topic, packet.payload)
+
+    def _handle_message(self, channel: str, payload: Body) -> None:
+        self._fire(self._read(channel, payload))
+
+    def _read(self, channel: str, payload: Body) -> Message:
         message = from_bytes(payload)
         message.destination_topic = channel
+        return message
+
+    def _fire(self, message: Message) -> None:
         if isinstance(message, Event):
             self._fire_event(message)
         elif isinstance(message, Request):
@@ -213,11 +298,12 @@ class FabricClient(DxlClient):
         elif isinstance(message, Response):
             self._fire_response(message)
 
-    def _get_mqtt_client(self) -> paho.Client:
-        return Transport(
-            client_id=self.config._client_id,  # noqa: SLF001 - a seam of the official client
-            clean_session=True,
-            userdata=self,
-            protocol=paho.MQTTv311,
-            transport="websockets" if self.config.use_websockets else "tcp",
-        )
+    def _set_mqtt_client_callbacks(self) -> None:
+        super()._set_mqtt_client_callbacks()
+        self._client.on_message = self._take
+
+    def _get_mqtt_client(self) -> MqttClient | WebSocketTransport:
+        client_id = self.config._client_id  # noqa: SLF001 - a seam of the official client
+        if self.config.use_websockets:
+            return WebSocketTransport(client_id, self)
+        return MqttClient(client_id, self, most_waiting=self._most_waiting)

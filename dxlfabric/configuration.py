@@ -13,6 +13,7 @@ from configobj import ConfigObj, ConfigObjError, Section
 from dxlclient.client_config import DxlClientConfig
 from dxlclient.exceptions import BrokerListError, DxlException
 
+from dxlfabric import tls
 from dxlfabric.credentials import Credentials
 from dxlfabric.durablefiles import write_file
 from dxlfabric.errors import ConfigurationError
@@ -20,9 +21,10 @@ from dxlfabric.errors import ConfigurationError
 DEFAULT_PORT = 8883
 """The port on which DXL brokers listen."""
 
-CLIENT_CIPHERS = "AES128-SHA256"
-"""The one cipher suite that the official client offers for TLS 1.2; TLS 1.3 has its own."""
+HOST_NAME_SETTING = "VerifyBrokerHostName"
+"""Setting, in the section ``General``, by which brokers have to prove their host names."""
 
+_GENERAL = "General"
 _CERTS = "Certs"
 _BROKERS = "Brokers"
 _WEBSOCKET_BROKERS = "BrokersWebSockets"
@@ -166,26 +168,23 @@ def check_configuration(config: DxlClientConfig, origin: str = "client configura
 
 
 def client_context(config: DxlClientConfig, origin: str = "client configuration") -> ssl.SSLContext:
-    """Return a TLS context with which a connection is made as the official client makes it.
+    """Return the TLS context with which our client makes its connection.
 
     Raises:
         ConfigurationError: A certificate or key file is missing, unreadable or of the wrong kind.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # As the official client: whoever holds a certificate of the fabric's CA is a broker.
-    context.check_hostname = False
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(CLIENT_CIPHERS)
     for setting, attribute in _FILE_SETTINGS.items():
         _check_readable(getattr(config, attribute), f"{origin}: [{_CERTS}] {setting}")
     authority, certificate, key = config.broker_ca_bundle, config.cert_file, config.private_key
     try:
-        context.load_verify_locations(authority)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(authority)
     except ssl.SSLError as error:
         where = f"{origin}: [{_CERTS}] BrokerCertChain"
         raise ConfigurationError(f"{where}: {authority} holds no CA certificates") from error
     try:
-        context.load_cert_chain(certificate, key, password=_no_password)
+        context = tls.client_context(
+            Credentials(Path(authority), Path(certificate), Path(key)), password=_no_password
+        )
     except _EncryptedKeyError as error:
         where = f"{origin}: [{_CERTS}] PrivateKey"
         raise ConfigurationError(f"{where}: {key} is encrypted; store it decrypted") from error
@@ -193,7 +192,28 @@ def client_context(config: DxlClientConfig, origin: str = "client configuration"
         where = f"{origin}: [{_CERTS}] CertFile, PrivateKey"
         reason = f"{certificate} and {key} are no certificate and the key that belongs to it"
         raise ConfigurationError(f"{where}: {reason}") from error
+    context.check_hostname = checks_host_name(config)
     return context
+
+
+def checks_host_name(config: DxlClientConfig) -> bool:
+    """Tell whether brokers have to prove their host names: :data:`HOST_NAME_SETTING`.
+
+    Raises:
+        ConfigurationError: The setting is neither yes nor no.
+    """
+    # The official class keeps what it has read, with settings that it does not know.
+    content = getattr(config, "_config", None)
+    section = content.get(_GENERAL) if content else None
+    if not isinstance(section, Section) or HOST_NAME_SETTING not in section:
+        return False
+    try:
+        return bool(section.as_bool(HOST_NAME_SETTING))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"client configuration: [{_GENERAL}] {HOST_NAME_SETTING}: "
+            f"{section[HOST_NAME_SETTING]!r} is neither yes nor no"
+        ) from error
 
 
 class _EncryptedKeyError(Exception):

@@ -1,14 +1,15 @@
-"""The server's side of TLS between bytes and bytes, without a socket."""
+"""TLS between bytes and bytes, without a socket, and what both sides offer there."""
 
 import ssl
+from collections.abc import Callable
 
 from dxlfabric.credentials import Credentials
 from dxlfabric.errors import CertificateError
 from dxlfabric.message import Body
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:AES128-SHA256"
-"""Ciphers for TLS 1.2, best first. The last is the only one that the official client offers there;
-with TLS 1.3, which it speaks too, the ciphers are those of the protocol."""
+"""Ciphers for TLS 1.2, best first. The last is the only one that the official client offers there,
+and that old brokers take; with TLS 1.3 the ciphers are those of the protocol."""
 
 
 def server_context(credentials: Credentials) -> ssl.SSLContext:
@@ -35,6 +36,34 @@ def server_context(credentials: Credentials) -> ssl.SSLContext:
     return context
 
 
+def client_context(
+    credentials: Credentials, *, password: Callable[[], str] | None = None
+) -> ssl.SSLContext:
+    """Return a context that trusts brokers with a certificate of the right CA, under any name.
+
+    Set its ``check_hostname`` to have them prove their name as well.
+
+    Args:
+        credentials: The CA of brokers, and the client's own certificate and private key.
+        password: Called for the password of an encrypted key. By default there is none, and such
+            a key is refused.
+
+    Raises:
+        OSError: A file cannot be read, or holds something else (``ssl.SSLError``).
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # As the official client: whoever holds a certificate of the fabric's CA is a broker.
+    context.check_hostname = False
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.load_verify_locations(credentials.authority)
+    # Without a password OpenSSL would ask on the terminal and wait for ever.
+    context.load_cert_chain(
+        credentials.certificate, credentials.private_key, password=password or ""
+    )
+    return context
+
+
 class SecureStream:
     """Encrypts and decrypts one connection.
 
@@ -42,15 +71,22 @@ class SecureStream:
     :meth:`write`, and what is to go over the network comes out of :meth:`take`.
 
     Args:
-        context: What :func:`server_context` returns.
+        context: What it is made with.
+        host: The server to connect to, which has to prove its name if the context says so;
+            ``None`` on the server's side.
+
+    Raises:
+        ValueError: The host cannot be announced to a server: its name begins with a dot, say.
     """
 
     __slots__ = ("_incoming", "_outgoing", "_stream")
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, *, host: str | None = None) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._stream = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._stream = context.wrap_bio(
+            self._incoming, self._outgoing, server_side=host is None, server_hostname=host
+        )
 
     @property
     def pending(self) -> int:
@@ -65,10 +101,10 @@ class SecureStream:
         """Go on with the handshake.
 
         Returns:
-            The client's certificate in DER form once the handshake is done; None until then.
+            The peer's certificate in DER form once the handshake is done; None until then.
 
         Raises:
-            ssl.SSLError: The client is refused. :meth:`take` has what tells it so.
+            ssl.SSLError: The peer is refused, or refuses. :meth:`take` has what tells it so.
         """
         try:
             self._stream.do_handshake()
@@ -81,7 +117,7 @@ class SecureStream:
 
         Returns:
             The number of bytes written to it; None if more must be received first, and 0 once the
-            client has said goodbye.
+            peer has said goodbye.
 
         Raises:
             ssl.SSLError: What was received is no TLS, or was changed on the way.
@@ -113,7 +149,7 @@ class SecureStream:
         try:
             self._stream.unwrap()
         except ssl.SSLWantReadError:
-            # The client's own goodbye is not waited for.
+            # The peer's own goodbye is not waited for.
             return
 
     def take(self) -> bytes:

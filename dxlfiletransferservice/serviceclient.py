@@ -2,11 +2,9 @@
 
 import json
 import logging
-import os
-import socket
-from queue import Queue
+import math
 from threading import Condition
-from typing import Final, Protocol, cast
+from typing import Final
 
 from dxlclient.client_config import DxlClientConfig
 from dxlclient.exceptions import DxlException
@@ -15,7 +13,6 @@ from dxlclient.message import Request, Response
 from dxlfabric.client import FabricClient
 from dxlfabric.topics import SERVICE_UNREGISTER
 from dxlfiletransferservice.boundedlog import BoundedLog
-from dxlfiletransferservice.outbox import Outbox, Sent
 
 CROWDED_BYTES: Final = 64 * 1024 * 1024
 """Bytes of answers that wait to be sent, above which there should be no more large ones.
@@ -39,26 +36,6 @@ CUT_TIMEOUT: Final = 2.0
 _logger = logging.getLogger(__name__)
 
 
-class _Transport(Protocol):
-    """What is needed of paho's client."""
-
-    def publish(self, topic: str, payload: bytes, qos: int) -> "_Handed": ...
-
-    def socket(self) -> socket.socket | None: ...
-
-
-class _Handed(Sent, Protocol):
-    """A message that was handed over, unless its code says otherwise."""
-
-    rc: int
-
-
-class _Pool(Protocol):
-    """The official client's pool of threads."""
-
-    _tasks: Queue[object]
-
-
 class ServiceClient(FabricClient):
     """A client that answers requests, for a service of many topics.
 
@@ -68,22 +45,21 @@ class ServiceClient(FabricClient):
         config: How to reach the fabric. The client works with a copy.
     """
 
-    _thread_pool: _Pool
+    _most_waiting = math.inf  # what is too much is dropped, so that nobody waits
     _connected_wait_condition: Condition
 
     def __init__(self, config: DxlClientConfig) -> None:
-        self._outbox = Outbox()
         self._dropped = BoundedLog(_logger)
         super().__init__(config)
 
     @property
     def crowded(self) -> bool:
         """Whether so much waits to be sent that there should be no more large answers."""
-        return self._waiting > CROWDED_BYTES
+        return self.waiting_bytes > CROWDED_BYTES
 
     def send_response(self, response: Response) -> None:
         """Send an answer as the base class does, unless too many wait already."""
-        waiting = self._waiting
+        waiting = self.waiting_bytes
         if waiting > FULL_BYTES:
             text = "Dropped the answer to request %s: %d bytes of answers wait to be sent"
             self._dropped.write(logging.WARNING, text, response.request_message_id, waiting)
@@ -107,7 +83,7 @@ class ServiceClient(FabricClient):
             self.sync_request(request, timeout=UNREGISTER_TIMEOUT)
         except DxlException as error:
             _logger.warning("the broker did not confirm the end of the service: %s", error)
-            self._cut()
+            self._leave()
             return
         # Of what the broker sent before its answer, everything is in the pool now or done.
         tasks = self._thread_pool._tasks  # noqa: SLF001 - a seam of the official client
@@ -117,32 +93,9 @@ class ServiceClient(FabricClient):
             ):
                 _logger.warning("Some requests that came before the end are not answered")
 
-    def _cut(self) -> None:
-        """End the connection without a word."""
+    def _leave(self) -> None:
+        """End the connection without a word, and for good."""
         self.config.reconnect_when_disconnected = False
-        connection = self._transport.socket()
-        if connection is None:
-            return
-        try:
-            # Another handle of the same connection: the network thread goes on to use this one.
-            with socket.socket(fileno=os.dup(connection.fileno())) as handle:
-                handle.shutdown(socket.SHUT_RDWR)
-        except OSError as error:
-            _logger.debug("the connection was lost already: %s", error)
+        self.cut()
         with self._connected_wait_condition:
             self._connected_wait_condition.wait_for(lambda: not self.connected, CUT_TIMEOUT)
-
-    @property
-    def _transport(self) -> _Transport:
-        return cast("_Transport", self._client)
-
-    @property
-    def _waiting(self) -> int:
-        return self._outbox.waiting(self._transport.socket())
-
-    def _publish_message(self, channel: str, payload: bytes, qos: int) -> None:
-        # The seam through which the official client hands over everything that it sends.
-        connection = self._transport.socket()
-        handed = self._transport.publish(channel, payload, qos)
-        if not handed.rc:
-            self._outbox.add(handed, len(payload), connection)

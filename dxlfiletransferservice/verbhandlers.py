@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from dxlclient.callbacks import RequestCallback
 from dxlclient.message import ErrorResponse, Request, Response
 
+from dxlfabric.lightmessages import payload_of
 from dxlfiletransferclient.errors import brief
 from dxlfiletransferclient.protocol.coding import encode_refusal
 from dxlfiletransferclient.protocol.desk import Desk
@@ -93,6 +94,7 @@ class VerbRequestCallback(RequestCallback):
     ) -> None:
         super().__init__()
         self._dxl_client = dxl_client
+        self._new_response = getattr(dxl_client, "new_response", Response)
         self._desk = desk
         self._verb = verb
         self._log = log or BoundedLog(_logger)
@@ -127,12 +129,12 @@ class VerbRequestCallback(RequestCallback):
         refusal = None if self._refuse_plain is None else self._refuse_plain()
         if refusal is not None:
             raise refusal
-        payload = request.payload
+        payload: object = payload_of(request)
         # Whatever msgpack has may arrive as a payload: numbers, lists, nothing.
-        if not isinstance(payload, bytes):
+        if not isinstance(payload, (bytes, memoryview)):
             raise RefusedError(ErrorCode.INVALID, f"the payload is {brief(payload)} and no bytes")
         answer = self._answer(request, Parcel(request.other_fields, payload))
-        return _filled(Response(request), answer)
+        return _filled(self._new_response(request), answer)
 
     def _answer(self, _request: Request, parcel: Parcel) -> Parcel:
         """Return what the answer to a request carries, or raise ``RefusedError``."""

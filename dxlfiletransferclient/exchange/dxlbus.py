@@ -13,6 +13,8 @@ from dxlclient.client import DxlClient
 from dxlclient.exceptions import DxlException
 from dxlclient.message import ErrorResponse, Request, Response
 
+from dxlfabric.client import FabricClient
+from dxlfabric.lightmessages import payload_of
 from dxlfiletransferclient.constants import MESSAGE_LIMIT
 from dxlfiletransferclient.errors import (
     FileTransferError,
@@ -70,7 +72,11 @@ class DxlBus(Bus):
         self._counter = itertools.count(1)
         self._was_connected = self.connected
         self._listener = _Listener(self._take)
-        dxl_client.add_response_callback(None, self._listener)
+        self._quick = dxl_client if isinstance(dxl_client, FabricClient) else None
+        if self._quick is not None:
+            self._quick.add_response_listener(self._take)
+        else:
+            dxl_client.add_response_callback(None, self._listener)
 
     def __enter__(self) -> Self:
         return self
@@ -85,7 +91,10 @@ class DxlBus(Bus):
 
     def close(self) -> None:
         """Forget everything that was asked, and let go of the client, which stays connected."""
-        self._dxl_client.remove_response_callback(None, self._listener)
+        if self._quick is not None:
+            self._quick.remove_response_listener(self._take)
+        else:
+            self._dxl_client.remove_response_callback(None, self._listener)
         for token in list(self._message_ids):
             self.forget(token)
 
@@ -117,8 +126,8 @@ class DxlBus(Bus):
         """
         self._check_thread()
         _check_size(topic, parcel)
-        request = Request(topic)
-        # Any buffer will do: the client copies it into the message.
+        request = Request(topic) if self._quick is None else self._quick.new_request(topic)
+        # Any buffer will do, as long as it does not change.
         request.payload = cast("bytes", parcel.payload)
         request.other_fields = dict(parcel.fields)
         request.service_id = service_id
@@ -128,7 +137,10 @@ class DxlBus(Bus):
             self._tokens[request.message_id] = token
             self._message_ids[token] = request.message_id
         try:
-            self._dxl_client.async_request(request)
+            if self._quick is None:
+                self._dxl_client.async_request(request)
+            else:
+                self._quick.post_request(request)
         except BaseException:
             self.forget(token)
             self._check_connected()  # that says more than whatever the client stumbled over
@@ -163,6 +175,8 @@ class DxlBus(Bus):
                 self._replies = deque(each for each in self._replies if each.token != token)
                 return
             del self._tokens[message_id]
+        if self._quick is not None:
+            return
         # The client remembers each request until it is answered, for ever if it is not. Releases
         # that work in another way are left alone.
         requests = getattr(self._dxl_client, "_request_manager", None)
@@ -176,16 +190,17 @@ class DxlBus(Bus):
             self._woken = True
             self._changed.notify_all()
 
-    def _take(self, response: Response) -> None:
-        """Take a response, on a thread of the DXL client."""
+    def _take(self, response: Response) -> bool:
+        """Take a response, on a thread of the DXL client; returns whether it was waited for."""
         with self._changed:
             # Each request is answered once: what comes a second time is dropped here.
             token = self._tokens.pop(response.request_message_id, None)
             if token is None:
-                return
+                return False
             del self._message_ids[token]
             self._replies.append(_reply(token, response))
             self._changed.notify_all()
+            return True
 
     def _check_connected(self) -> None:
         if not self.connected:
@@ -212,8 +227,8 @@ class _Listener(ResponseCallback):
 
 
 def _reply(token: int, response: Response) -> Reply:
-    payload: object = response.payload
-    content = payload if isinstance(payload, bytes) else b""  # anything else is damage
+    payload: object = payload_of(response)
+    content = payload if isinstance(payload, (bytes, memoryview)) else b""  # or damage
     parcel = Parcel(response.other_fields, content)
     if not isinstance(response, ErrorResponse):
         return Reply(token, parcel, service_id=response.service_id)

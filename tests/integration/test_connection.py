@@ -18,6 +18,7 @@ from dxlfabric.certificates import Credentials, Provisioned
 from dxlfabric.client import FabricClient
 from dxlfabric.configuration import load_configuration
 from dxlfabric.connection import connect
+from dxlfabric.diagnosis import open_socket
 from dxlfabric.errors import ConfigurationError, ConnectError
 from dxlfabric.mqtt import ConnAck, encode
 from tests.fabric import Fabric
@@ -95,10 +96,11 @@ def test_client_reconnects_by_itself(provisioned: Provisioned) -> None:
     assert isinstance(response, ErrorResponse)
 
 
-def test_small_packets_are_sent_at_once(provisioned: Provisioned, broker: EmbeddedBroker) -> None:
-    with connect(config_of(provisioned.client.credentials, at(broker.port))) as client:
-        assert client._client is not None
-        connection = client._client.socket()
+def test_small_packets_are_sent_at_once() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        open_socket("127.0.0.1", listener.getsockname()[1], timeout=TIMEOUT) as connection,
+    ):
         assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 

@@ -18,6 +18,7 @@ from dxlfabric.configuration import (
     load_configuration,
     write_client_configuration,
 )
+from dxlfabric.line import Line
 from dxlfiletransferservice import serviceclient
 from dxlfiletransferservice.serviceclient import ServiceClient
 from tests.fabric import Fabric, new_topic, registered_services
@@ -127,7 +128,9 @@ def test_a_broker_that_does_not_answer_is_left(
 BROKER = """
 import signal, sys
 from pathlib import Path
+from dxlfabric.line import Line
 from dxlfabric.broker import EmbeddedBroker
+from dxlfabric.line import Line
 from dxlfabric.certificates import provision
 
 with EmbeddedBroker(provision(Path(sys.argv[1])).broker) as broker:
@@ -169,14 +172,14 @@ def test_answers_that_wait_are_counted_until_they_are_sent(
     client: ServiceClient, mocker: MockerFixture
 ) -> None:
     mocker.patch.object(serviceclient, "CROWDED_BYTES", 3 * MIB // 2)
-    transport = client._client
-    assert transport is not None
     crowded = [client.crowded]
-    # Whoever holds this lock keeps the network thread from writing.
-    with transport._current_out_packet_mutex:  # type: ignore[attr-defined]
-        for _ in range(2):
-            client.send_response(large_answer())
-            crowded.append(client.crowded)
+    # While the network takes nothing, everything waits.
+    full = mocker.patch.object(Line, "_flush")
+    for _ in range(2):
+        client.send_response(large_answer())
+        crowded.append(client.crowded)
+    mocker.stop(full)
+    client.send_response(large_answer())
     assert crowded == [False, False, True]
     wait_until(lambda: not client.crowded)
 

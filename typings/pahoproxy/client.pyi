@@ -1,23 +1,18 @@
 import ssl
+from collections import deque
 from collections.abc import Callable
 from socket import socket as Socket
 from threading import Lock, Thread
 from typing import Any
 
 MQTTv311: int
-MQTT_ERR_AGAIN: int
-MQTT_ERR_INVAL: int
-MQTT_ERR_SUCCESS: int
-MQTT_ERR_PROTOCOL: int
-MQTT_ERR_CONN_LOST: int
-MQTT_LOG_ERR: int
-time_func: Callable[[], float]
 
 class MQTTMessage:
     topic: str
-    payload: bytes | memoryview
-    timestamp: float
-    def __init__(self, mid: int = 0, topic: bytes = b"") -> None: ...
+    payload: bytes
+
+class MQTTMessageInfo:
+    rc: int
 
 class Client:
     _host: str
@@ -26,9 +21,10 @@ class Client:
     _sockpairW: Socket
     _thread: Thread | None
     _thread_terminate: bool
-    _in_packet: dict[str, Any]
-    _last_msg_in: float
-    _msgtime_mutex: Lock
+    _out_packet: deque[dict[str, Any]]
+    _out_packet_mutex: Lock
+    _current_out_packet: dict[str, Any] | None
+    on_message: Callable[..., object] | None
     def __init__(
         self,
         client_id: str = "",
@@ -37,22 +33,9 @@ class Client:
         protocol: int = ...,
         transport: str = "tcp",
     ) -> None: ...
+    def tls_insecure_set(self, value: bool) -> None: ...
+    def publish(self, topic: str, payload: bytes, qos: int = 0) -> MQTTMessageInfo: ...
     def tls_set_context(self, context: ssl.SSLContext | None = None) -> None: ...
     def loop_stop(self, force: bool = False) -> int | None: ...
-    def socket(self) -> Socket: ...
     def _get_proxy(self) -> object: ...
     def _create_socket_connection(self) -> Socket: ...
-    def _packet_queue(
-        self,
-        command: int,
-        packet: bytearray | memoryview,
-        mid: int,
-        qos: int,
-        info: object = None,
-    ) -> int: ...
-    def _packet_read(self) -> int: ...
-    def _packet_handle(self) -> int: ...
-    def _handle_publish(self) -> int: ...
-    def _handle_on_message(self, message: MQTTMessage) -> None: ...
-    def _call_socket_register_write(self) -> None: ...
-    def _easy_log(self, level: int, fmt: str, *args: object) -> None: ...
