@@ -28,8 +28,13 @@ _MAX_DIGITS: Final = 20
 """Digits of a number in a field, its sign included: every 64-bit number has fewer."""
 
 
-def encode(message: Message) -> Parcel:
-    """Return a message as a sealed parcel."""
+def encode(message: Message, *, digest: str | None = None) -> Parcel:
+    """Return a message as a sealed parcel.
+
+    Args:
+        message: The message.
+        digest: The digest of its payload, where it is known.
+    """
     if isinstance(message, BatchRequest):
         return sealed({}, _batch_payload(message))
     values: dict[str, str] = {}
@@ -42,7 +47,7 @@ def encode(message: Message) -> Parcel:
             payload = _json([_object(part) for part in value])
         elif value is not None and value != ():
             values[name] = kind.to_text(value)
-    return sealed(values, payload)
+    return sealed(values, payload, digest=digest)
 
 
 def decode(kind: type[M], parcel: Parcel) -> M:

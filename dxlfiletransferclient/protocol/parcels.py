@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import xxhash
@@ -30,10 +30,12 @@ class Parcel:
     Attributes:
         fields: Names and values, as the other fields of a DXL message.
         payload: The payload of the DXL message.
+        digest: The digest of this very payload, where somebody has computed it already.
     """
 
     fields: Mapping[str, str]
     payload: Payload = b""
+    digest: str | None = field(default=None, compare=False, repr=False)
 
 
 def digest_of(payload: Payload) -> str:
@@ -48,19 +50,25 @@ def check_of(fields: Mapping[str, str]) -> str:
     its length in bytes as a 32-bit big-endian number. The field ``check`` itself, and fields that
     brokers add, are left out.
     """
-    state = xxhash.xxh3_128()
     pairs = [(name.encode(), value.encode()) for name, value in fields.items() if _ours(name)]
-    for name, value in sorted(pairs):
-        for text in (name, value):
-            state.update(_LENGTH.pack(len(text)))
-            state.update(text)
-    return state.hexdigest()
+    pack = _LENGTH.pack
+    parts = [part for pair in sorted(pairs) for text in pair for part in (pack(len(text)), text)]
+    return xxhash.xxh3_128_hexdigest(b"".join(parts))
 
 
-def sealed(fields: Mapping[str, str], payload: Payload = b"") -> Parcel:
-    """Return a parcel whose digests are filled in."""
-    whole = {**fields, DIGEST: digest_of(payload)}
-    return Parcel({**whole, CHECK: check_of(whole)}, payload)
+def sealed(
+    fields: Mapping[str, str], payload: Payload = b"", *, digest: str | None = None
+) -> Parcel:
+    """Return a parcel whose digests are filled in.
+
+    Args:
+        fields: Names and values.
+        payload: The payload.
+        digest: The payload's digest, where it is known.
+    """
+    digest = digest or digest_of(payload)
+    whole = {**fields, DIGEST: digest}
+    return Parcel({**whole, CHECK: check_of(whole)}, payload, digest)
 
 
 def verified(parcel: Parcel) -> Parcel:
@@ -76,9 +84,10 @@ def verified(parcel: Parcel) -> Parcel:
         whole = False
     if not whole:
         raise RefusedError(ErrorCode.CORRUPT, "the fields of the message were damaged on its way")
-    if fields.get(DIGEST) != digest_of(parcel.payload):
+    digest = parcel.digest or digest_of(parcel.payload)
+    if fields.get(DIGEST) != digest:
         raise RefusedError(ErrorCode.CORRUPT, "the payload of the message was damaged on its way")
-    return Parcel(fields, parcel.payload)
+    return Parcel(fields, parcel.payload, digest)
 
 
 def _ours(name: str) -> bool:

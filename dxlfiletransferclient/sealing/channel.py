@@ -99,7 +99,8 @@ class RequestingChannel:
             tag=content.tag,
             payload=content.payload,
         )
-        return number, encode(request)
+        unchanged = content.payload is parcel.payload
+        return number, encode(request, digest=parcel.digest if unchanged else None)
 
     def open(self, answer: Parcel, numbers: Collection[int]) -> Parcel:
         """Return what the answer to a request carries inside.
@@ -168,8 +169,12 @@ class AnsweringChannel:
         self._taken = ReplayWindow()
         self._open: dict[int, None] = {}
 
-    def open(self, request: SealedRequest) -> Opened:
+    def open(self, request: SealedRequest, *, digest: str | None = None) -> Opened:
         """Return what a request carries inside; each can be opened once.
+
+        Args:
+            request: What came.
+            digest: The digest of its payload, where it was computed.
 
         Raises:
             RefusedError: ``CORRUPT`` if it was damaged or forged; ``INVALID`` if it came before, or
@@ -197,7 +202,8 @@ class AnsweringChannel:
         except ValueError as error:
             self.drop(number)
             raise RefusedError(ErrorCode.INVALID, f"no valid request: {error}") from error
-        return Opened(number, verb, Parcel(fields, payload))
+        known = digest if payload is request.payload else None
+        return Opened(number, verb, Parcel(fields, payload, known))
 
     def seal(self, number: int, answer: Parcel | RefusedError) -> Parcel:
         """Seal the answer to a request that was opened, once.

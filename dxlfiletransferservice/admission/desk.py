@@ -8,7 +8,7 @@ from typing import Final
 
 from dxlfiletransferclient.protocol.coding import decode, encode
 from dxlfiletransferclient.protocol.messages import DoneAnswer
-from dxlfiletransferclient.protocol.parcels import Parcel
+from dxlfiletransferclient.protocol.parcels import DIGEST, Parcel
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError, Remedy
 from dxlfiletransferclient.protocol.sessions import (
     AdmitAnswer,
@@ -134,7 +134,7 @@ class AdmissionDesk:
         request = decode(SealedRequest, parcel)
         session = self._sessions.enter(request.session)
         try:
-            opened = session.channel.open(request)
+            opened = session.channel.open(request, digest=parcel.fields.get(DIGEST))
             self._sessions.opened(session, self._clock())
             answer = self._outcome(session, opened, client_id, crowded=crowded)
             return session.channel.seal(opened.number, answer)
