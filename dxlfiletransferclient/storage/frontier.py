@@ -1,6 +1,7 @@
 """The SHA-256 of a file under way: how far it has come, in step with what arrives."""
 
 import errno
+import math
 import threading
 from collections.abc import Callable
 from typing import Final
@@ -12,6 +13,11 @@ READ_SIZE: Final = 128 * 1024
 
 HASHED_PER_SEGMENT: Final = 4 * 2**20
 """Bytes that one request hashes for others that came before it (some milliseconds)."""
+
+MOST_FRESH: Final = 8 * 2**20
+"""Bytes that a file keeps in memory after they were written, for as long as another thread hashes
+what comes before them. They would be read again otherwise; a segment's time of hashing is some of
+the others' times of writing, so there are some of them."""
 
 Read = Callable[[int, int], bytes]
 """Reads so many bytes from an offset; fewer only at the end of the file."""
@@ -29,6 +35,7 @@ class Frontier:
 
     def __init__(self, hashed: int = 0, state: bytes = b"") -> None:
         self._lock = threading.Lock()
+        self._waiting = _Waiting()
         self._hashed = 0
         self._running = RunningSha256()
         self.restart(hashed, state)
@@ -41,6 +48,7 @@ class Frontier:
     def restart(self, hashed: int = 0, state: bytes = b"") -> None:
         """Go back to a state that was saved, or to the beginning of the file."""
         with self._lock:
+            self._waiting.clear()
             self._hashed, self._running = _restored(hashed, state)
 
     def help_on(
@@ -55,11 +63,17 @@ class Frontier:
                 the others.
             fresh: What has just been written, so that it need not be read.
         """
+        if fresh.end > self._hashed:
+            self._waiting.add(fresh)
         if self._lock.acquire(blocking=False):
             try:
-                self._go_on(prefix, read, at_most + len(fresh.data), fresh)
+                self._go_on(prefix, read, at_most + len(fresh.data))
             finally:
                 self._lock.release()
+
+    def let_go(self) -> None:
+        """Keep nothing in memory that was written; it is read again where it has to be hashed."""
+        self._waiting.clear()
 
     def go_on(self, end: int, read: Read, *, at_most: int) -> bool:
         """Hash up to an offset; waits while another thread hashes.
@@ -76,7 +90,7 @@ class Frontier:
             OSError: If the file cannot be read.
         """
         with self._lock:
-            self._go_on(lambda: end, read, at_most, _NOTHING_FRESH)
+            self._go_on(lambda: end, read, at_most)
             return self._hashed >= end
 
     def saved(self) -> tuple[int, bytes]:
@@ -90,19 +104,20 @@ class Frontier:
         with self._lock:
             return self._running.hexdigest()
 
-    def _go_on(self, prefix: Callable[[], int], read: Read, at_most: int, fresh: "Fresh") -> None:
+    def _go_on(self, prefix: Callable[[], int], read: Read, at_most: int) -> None:
         last = self._hashed + at_most
         while self._hashed < (end := min(prefix(), last)):
-            data = fresh.after(self._hashed)
+            data = self._waiting.after(self._hashed)
             if data is None:
-                # Up to what is fresh, which need not be read.
-                stop = fresh.offset if self._hashed < fresh.offset < end else end
+                # Up to what is in memory, which need not be read.
+                stop = int(min(end, self._waiting.next(self._hashed)))
                 data = read(min(READ_SIZE, stop - self._hashed), self._hashed)
                 if not data:
                     text = f"the file ends after {self._hashed} bytes and not after {end}"
                     raise OSError(errno.EIO, text)
             self._running.update(data)
             self._hashed += len(data)
+            self._waiting.forget(self._hashed)
 
 
 class Fresh:
@@ -119,6 +134,11 @@ class Fresh:
         self.offset = offset
         self.data = data
 
+    @property
+    def end(self) -> int:
+        """Where they end in the file."""
+        return self.offset + len(self.data)
+
     def after(self, offset: int) -> Buffer | None:
         """Return what they have from an offset of the file on, if that lies within them."""
         skipped = offset - self.offset
@@ -127,7 +147,51 @@ class Fresh:
         return memoryview(self.data)[skipped:] if skipped else self.data
 
 
-_NOTHING_FRESH: Final = Fresh(0, b"")
+class _Waiting:
+    """Fresh bytes that are not hashed yet, as many as are worth the memory. For several threads."""
+
+    __slots__ = ("_bytes", "_found", "_guard")
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._found: dict[int, Fresh] = {}
+        self._bytes = 0
+
+    def add(self, fresh: Fresh) -> None:
+        with self._guard:
+            self._drop(fresh.offset)  # what came later counts
+            if self._bytes + len(fresh.data) <= MOST_FRESH:
+                self._found[fresh.offset] = fresh
+                self._bytes += len(fresh.data)
+
+    def after(self, offset: int) -> Buffer | None:
+        """Return bytes from an offset of the file on, if they are here."""
+        with self._guard:
+            exact = self._found.get(offset)
+            found = [exact] if exact is not None else list(self._found.values())
+        return next((data for each in found if (data := each.after(offset)) is not None), None)
+
+    def next(self, offset: int) -> float:
+        """Return where the next bytes behind an offset begin."""
+        with self._guard:
+            return min((each for each in self._found if each > offset), default=math.inf)
+
+    def forget(self, before: int) -> None:
+        """Drop what lies before an offset."""
+        with self._guard:
+            for each in list(self._found.values()):
+                if each.end <= before:
+                    self._drop(each.offset)
+
+    def clear(self) -> None:
+        with self._guard:
+            self._found.clear()
+            self._bytes = 0
+
+    def _drop(self, offset: int) -> None:
+        found = self._found.pop(offset, None)
+        if found is not None:
+            self._bytes -= len(found.data)
 
 
 def _restored(hashed: int, state: bytes) -> tuple[int, RunningSha256]:

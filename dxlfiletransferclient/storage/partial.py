@@ -377,6 +377,7 @@ class Partial:
             self._give_up_what_is_not_durable()
             raise
         finally:
+            self._frontier.let_go()  # nobody may come who hashes it soon
             with self._changed:
                 self._backlog.end()
                 self._changed.notify_all()

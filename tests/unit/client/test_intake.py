@@ -278,10 +278,11 @@ def test_damage_on_the_disk_is_sent_again(files: LocalStore, storage_dir: Path) 
     files.open(opening())
     write(files, 0, CONTENT[:4])
     write(files, 7, CONTENT[7:])
+    files.status(StatusRequest(file_id="one", flush=True))
     with part_of(storage_dir).open("r+b") as part:
         part.seek(8)
         part.write(b"X")
-    # The bytes behind the gap are hashed from the disk.
+    # What a checkpoint covers is hashed from the disk.
     write(files, 4, CONTENT[4:7])
     answer = finished(files)
     assert (answer.state, answer.damaged) == (TransferState.MISMATCH, ((7, 10),))
