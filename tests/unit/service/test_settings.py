@@ -38,8 +38,8 @@ def test_only_the_storage_directory_is_required() -> None:
         working_dir=None,
         store_topic="/opendxl-file-transfer/service/file-transfer/file/store",
         partial_file_lifetime=24 * 3600.0,
-        incoming=PoolSettings(queue_size=128, thread_count=10),
-        callbacks=PoolSettings(queue_size=128, thread_count=10),
+        incoming=PoolSettings(queue_size=128, thread_count=4),
+        callbacks=PoolSettings(queue_size=128, thread_count=4),
     )
 
 
