@@ -1,16 +1,16 @@
 """What is measured: each function makes one sample."""
 
-import hashlib
+import contextlib
+import json
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
-from statistics import median
-from typing import Any, Self
+from typing import Any
 
-from benchmarks.fabric import PROGRAMS, Fabric
-from benchmarks.processes import ProgramError, Server, python, run
-
-REQUEST_TOPIC = "/benchmark/requests"
+from benchmarks.checks import size_of, stored_as_sent, tree_as_sent
+from benchmarks.fabric import PROGRAMS, Client, Fabric, topic_for
+from benchmarks.processes import Server, python, run
+from benchmarks.samples import Sample
 
 FORWARDED_SIZE = 900 * 1024
 """Bytes of the requests that measure what forwarding costs: segments as version 1 can send them."""
@@ -22,57 +22,15 @@ IN_FLIGHT = 8
 """Requests under way at once: enough that the broker never waits for a client."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """What one run showed.
-
-    Attributes:
-        rate: Bytes per second.
-        files_rate: Files per second; 0 where there was one.
-        sender_cpu: Processor seconds of the sending (or getting) process per GB (10**9 bytes).
-        broker_cpu: The same, of the broker.
-        service_cpu: The same, of the service.
-        sender_peak: Largest resident memory of the sender, in bytes.
-        broker_peak: The same, of the broker, since its start.
-        service_peak: The same, of the service, since its start.
-    """
-
-    rate: float
-    files_rate: float = 0.0
-    sender_cpu: float
-    broker_cpu: float
-    service_cpu: float
-    sender_peak: float
-    broker_peak: float
-    service_peak: float
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The medians over all runs of one measurement.
-
-    Attributes:
-        what: What was sent.
-        who: Who sent it.
-        link: Over which network.
-        median: Median of each value by itself.
-    """
-
-    what: str
-    who: str
-    link: str
-    median: Sample
-
-    @classmethod
-    def of(cls, what: str, who: str, link: str, samples: Sequence[Sample]) -> Self:
-        """Return the row that sums up several runs."""
-        names = [field.name for field in fields(Sample)]
-        medians = {name: median(getattr(one, name) for one in samples) for name in names}
-        return cls(what, who, link, Sample(**medians))
-
-
 def version_1(
-    fabric: Fabric, service: Server, source: Path, *, segment_size: int, who: str, interpreter: str
+    fabric: Fabric,
+    service: Server,
+    source: Path,
+    *,
+    segment_size: int,
+    who: str,
+    interpreter: str,
+    storage: Path | None = None,
 ) -> Sample:
     """Send a file once with version 1 of the transfer and check what was stored.
 
@@ -83,23 +41,30 @@ def version_1(
         segment_size: Bytes per segment.
         who: Name of the sender, for the stored file.
         interpreter: The Python whose client sends it.
+        storage: Where the service stores it, unless it is the fabric's own.
 
     Raises:
         ProgramError: The sender failed, or the stored file differs.
     """
-    name = f"{who}-{segment_size}".replace(" ", "-")
+    name = f"{who}-{segment_size}".replace(" ", "-").replace(",", "")
     command = [
         interpreter,
         *map(str, (PROGRAMS / "send_version1.py", fabric.client_configuration, source, name)),
         str(segment_size),
     ]
     sample = measured(fabric, service, source.stat().st_size, lambda: run(command, fabric.link))
-    stored_as_sent(fabric.storage / name, source)
+    stored_as_sent((storage or fabric.storage) / name, source)
     return sample
 
 
 def version_2(
-    fabric: Fabric, service: Server, source: Path, *, configuration: Path | None = None
+    fabric: Fabric,
+    service: Server,
+    source: Path,
+    *,
+    configuration: Path | None = None,
+    client: Client = Client.FABRIC,
+    whole: bool = False,
 ) -> Sample:
     """Send a file or tree once with version 2 of the transfer and check what was stored.
 
@@ -108,29 +73,35 @@ def version_2(
         service: The transfer service, for its costs.
         source: The file or directory.
         configuration: The sender's way to the fabric, unless it is the usual one.
+        client: The sender's client of the fabric.
+        whole: Whether connecting counts, as it does in commands that are compared.
 
     Raises:
         ProgramError: The sender failed, or what was stored differs.
     """
     target = "sent/" if source.is_dir() else "sent"
-    command = python(
-        PROGRAMS / "transfer_version2.py",
-        configuration or fabric.client_configuration,
-        *("send", source, target),
+    command = version_2_command(
+        configuration or fabric.client_configuration, "send", source, target, client=client
     )
-    sample = measured(fabric, service, _size_of(source), lambda: run(command, fabric.link))
+    sample = measured(
+        fabric, service, size_of(source), lambda: called(command, fabric, whole=whole)
+    )
     stored = fabric.storage / "sent"
     if source.is_dir():
-        _check_tree(stored / source.name, source)
-        # Removing so many files would slow the next run down.
-        stored.rename(fabric.home / f"moved-aside-{len(list(fabric.home.iterdir()))}")
+        tree_as_sent(stored / source.name, source)
     else:
         stored_as_sent(stored, source)
     return sample
 
 
-def download(fabric: Fabric, service: Server, source: Path) -> Sample:
+def download(fabric: Fabric, service: Server, source: Path, *, whole: bool = False) -> Sample:
     """Get a file that the service has once, and check what came.
+
+    Args:
+        fabric: Where to get it.
+        service: The transfer service, for its costs.
+        source: The file, on the same file system as the service's.
+        whole: Whether connecting counts, as it does in commands that are compared.
 
     Raises:
         ProgramError: It failed, or what came differs.
@@ -139,19 +110,97 @@ def download(fabric: Fabric, service: Server, source: Path) -> Sample:
     if not stored.exists():
         stored.hardlink_to(source)
     target = fabric.home / "got"
-    command = python(
-        PROGRAMS / "transfer_version2.py",
-        *(fabric.client_configuration, "get", stored.name, target),
+    command = version_2_command(fabric.client_configuration, "get", stored.name, target)
+    sample = measured(
+        fabric, service, size_of(source), lambda: called(command, fabric, whole=whole)
     )
-    sample = measured(fabric, service, source.stat().st_size, lambda: run(command, fabric.link))
     stored_as_sent(target, source)
     return sample
 
 
+def version_2_command(
+    configuration: Path,
+    verb: str,
+    source: str | Path,
+    target: str | Path,
+    *,
+    client: Client = Client.FABRIC,
+    held: bool = False,
+) -> list[str]:
+    """Return a command that transfers by version 2; see its program for what it prints."""
+    options = ["--plain"] if client is Client.OFFICIAL else []
+    if held:
+        options.append("--held")
+    program = PROGRAMS / "transfer_version2.py"
+    return python(program, *options, configuration, verb, source, target)
+
+
+def version_2_at_once(fabric: Fabric, service: Server, source: Path, count: int) -> Sample:
+    """Send a file by several processes at the same time, and check what was stored.
+
+    Args:
+        fabric: Where to send it.
+        service: The transfer service, for its costs.
+        source: The file.
+        count: Processes, each of which sends it under another name.
+
+    Raises:
+        ProgramError: One failed, or what was stored differs.
+    """
+    names = [f"sent-{number}" for number in range(count)]
+    commands = [
+        version_2_command(fabric.client_configuration, "send", source, name, held=True)
+        for name in names
+    ]
+    size = count * size_of(source)
+    sample = measured(fabric, service, size, lambda: _at_once(commands, fabric))
+    for name in names:
+        stored_as_sent(fabric.storage / name, source)
+    return sample
+
+
+def _at_once(commands: Sequence[Sequence[str]], fabric: Fabric) -> dict[str, Any]:
+    with contextlib.ExitStack() as stack:
+        senders = [
+            stack.enter_context(Server(command, fabric.link, fabric.home / f"sender-{number}.log"))
+            for number, command in enumerate(commands)
+        ]
+        began = time.monotonic()
+        for sender in senders:
+            sender.tell("go")
+        found = [json.loads(sender.last_line()) for sender in senders]
+    return {
+        "seconds": max(one["ended"] for one in found) - began,
+        "cpu": sum(one["cpu"] + one["connect_cpu"] for one in found),
+        "peak": sum(one["peak"] for one in found),
+    }
+
+
+def called(command: Sequence[str], fabric: Fabric, *, whole: bool) -> dict[str, Any]:
+    """Run a command of version 2, and return what it tells.
+
+    Args:
+        command: The command.
+        fabric: Where it belongs.
+        whole: Whether connecting counts.
+    """
+    found = run(command, fabric.link)
+    if whole:
+        found["seconds"] += found["connect_seconds"]
+        found["cpu"] += found["connect_cpu"]
+    return found
+
+
 def bus_limit(
-    fabric: Fabric, service: Server, *, request_size: int, total: int, in_flight: int = IN_FLIGHT
+    fabric: Fabric,
+    service: Server,
+    *,
+    request_size: int,
+    total: int,
+    in_flight: int = IN_FLIGHT,
+    client: Client = Client.OFFICIAL,
 ) -> Sample:
-    """Send requests with the official client as fast as the bus carries them: no disk, no hash.
+    """Send requests as fast as the bus carries them: no disk, no hash.
 
     Args:
         fabric: Where to send them.
@@ -159,12 +208,14 @@ def bus_limit(
         request_size: Bytes of content in each.
         total: Bytes in all.
         in_flight: Requests under way at once.
+        client: The sender's client of the fabric; the service should have the same.
     """
     count = max(total // request_size, 1)
     command = python(
         PROGRAMS / "send_requests.py",
+        client,
         fabric.client_configuration,
-        REQUEST_TOPIC,
+        topic_for(client),
         *map(str, (count, request_size, in_flight)),
     )
     return measured(fabric, service, count * request_size, lambda: run(command, fabric.link))
@@ -198,31 +249,3 @@ def measured(
         broker_peak=broker_after.peak,
         service_peak=service_after.peak,
     )
-
-
-def _size_of(source: Path) -> int:
-    if not source.is_dir():
-        return source.stat().st_size
-    return sum(path.stat().st_size for path in source.rglob("*") if path.is_file())
-
-
-def _check_tree(stored: Path, source: Path) -> None:
-    for path in source.rglob("*"):
-        if path.is_file() and (stored / path.relative_to(source)).read_bytes() != path.read_bytes():
-            raise ProgramError(f"{path} was stored with another content")
-
-
-def stored_as_sent(stored: Path, source: Path) -> None:
-    """Check what was stored, and remove it.
-
-    Raises:
-        ProgramError: It differs from what was sent.
-    """
-    if _sha256(stored) != _sha256(source):
-        raise ProgramError(f"{stored} differs from {source}")
-    stored.unlink()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -56,6 +56,8 @@ class Server:
         self._process: subprocess.Popen[str] | None = None
         self.ready = ""
         """The line with which it said that it is ready."""
+        self.began = Cost(0.0, 0)
+        """What it had used when it was ready."""
 
     def __enter__(self) -> Self:
         with self._log.open("w") as log:
@@ -70,6 +72,7 @@ class Server:
         watchdog.start()
         try:
             self._wait_ready(self._process)
+            self.began = self.cost()
         except BaseException:
             self.stop()
             raise
@@ -88,14 +91,34 @@ class Server:
     @property
     def pid(self) -> int:
         """The program's process."""
-        if self._process is None:
-            raise ProgramError(f"{self._command[0]} does not run")
-        return self._process.pid
+        return self._running.pid
 
     def cost(self) -> Cost:
         """Return what the program has used since its start."""
-        times = psutil.Process(self.pid).cpu_times()
-        return Cost(times.user + times.system, _peak(self.pid))
+        return cost_of(self.pid)
+
+    def tell(self, line: str) -> None:
+        """Write a line to the program's standard input."""
+        stdin = self._running.stdin
+        if stdin is None:
+            raise ProgramError("the program's input is not written")
+        stdin.write(f"{line}\n")
+        stdin.flush()
+
+    def last_line(self) -> str:
+        """Wait for the program's end, and return the last line that it printed.
+
+        Raises:
+            ProgramError: It failed, or took more than :data:`RUN_SECONDS`.
+        """
+        process = self._running
+        try:
+            output, _ = process.communicate(timeout=RUN_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise ProgramError(f"{self._name} took over {RUN_SECONDS:g} seconds") from error
+        if process.returncode or not output:
+            raise ProgramError(self._failure(process))
+        return str(output.splitlines()[-1])
 
     def kill(self) -> None:
         """End the program as a crash would."""
@@ -123,9 +146,20 @@ class Server:
                 self.ready = line
                 return
         process.wait(STOP_SECONDS)
-        raise ProgramError(
-            f"{' '.join(self._command)} ended with {process.returncode}:\n{self._log.read_text()}"
-        )
+        raise ProgramError(self._failure(process))
+
+    @property
+    def _running(self) -> subprocess.Popen[str]:
+        if self._process is None:
+            raise ProgramError(f"{self._command[0]} does not run")
+        return self._process
+
+    @property
+    def _name(self) -> str:
+        return " ".join(self._command)
+
+    def _failure(self, process: subprocess.Popen[str]) -> str:
+        return f"{self._name} ended with {process.returncode}:\n{self._log.read_text()}"
 
 
 def run(command: Sequence[str], link: Link) -> dict[str, Any]:
@@ -166,7 +200,13 @@ def python(*arguments: str | Path) -> list[str]:
     return [sys.executable, *map(str, arguments)]
 
 
-def _peak(pid: int) -> int:
+def cost_of(pid: int) -> Cost:
+    """Return what a running process has used since its start."""
+    times = psutil.Process(pid).cpu_times()
+    return Cost(times.user + times.system, peak_of(pid))
+
+
+def peak_of(pid: int) -> int:
     """Return a process's largest resident memory in bytes, 0 where the system does not tell."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()

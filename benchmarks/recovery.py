@@ -4,6 +4,7 @@ import threading
 import time
 from pathlib import Path
 
+from benchmarks.checks import stored_as_sent
 from benchmarks.fabric import PROGRAMS, Fabric
 from benchmarks.processes import ProgramError, python, run
 
@@ -39,7 +40,7 @@ def seconds_to_go_on(fabric: Fabric, source: Path) -> float:
     sender = threading.Thread(target=send)
     with fabric.transfer_service() as service:
         sender.start()
-        part = _part_with(fabric.storage / ".workdir", source.stat().st_size // 2)
+        part = part_with(fabric.storage / ".workdir", source.stat().st_size // 2)
         service.kill()
     before = part.stat().st_mtime_ns
     with fabric.transfer_service():
@@ -49,11 +50,20 @@ def seconds_to_go_on(fabric: Fabric, source: Path) -> float:
         sender.join(PATIENCE)
         if not outcome or isinstance(outcome[0], ProgramError):
             raise ProgramError(f"the file was not sent after the service was killed: {outcome}")
-    _compare(fabric.storage / "resumed", source)
+    stored_as_sent(fabric.storage / "resumed", source)
     return went_on
 
 
-def _part_with(directory: Path, size: int) -> Path:
+def part_with(directory: Path, size: int) -> Path:
+    """Wait until a service has received some bytes of a file, and return its part file.
+
+    Args:
+        directory: The service's working directory.
+        size: Bytes.
+
+    Raises:
+        ProgramError: That does not come about.
+    """
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         for path in directory.glob("*.part"):
@@ -73,13 +83,3 @@ def _wait_for_write(part: Path, before: int) -> None:
             return  # finished already
         time.sleep(TICK)
     raise ProgramError("nothing was written after the service was started again")
-
-
-def _compare(stored: Path, source: Path) -> None:
-    with stored.open("rb") as one, source.open("rb") as other:
-        while piece := one.read(2**20):
-            if piece != other.read(2**20):
-                raise ProgramError(f"{stored} differs from {source}")
-        if other.read(1):
-            raise ProgramError(f"{stored} is shorter than {source}")
-    stored.unlink()

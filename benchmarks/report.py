@@ -1,18 +1,20 @@
 """Shows results: a table for people, JSON for programs."""
 
 import json
-import os
-import platform
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.groups import MEBIBYTE, Figure
-from benchmarks.measurements import Row
+from benchmarks.samples import Figure, Row, ratios
+
+FORMAT: Final = 2
+"""Number of the JSON's shape; it grows when something in it gets another meaning or goes away."""
+
+_MEBIBYTE = 1024 * 1024
 
 
 def show(rows: Sequence[Row], console: Console) -> None:
@@ -20,12 +22,12 @@ def show(rows: Sequence[Row], console: Console) -> None:
     table = Table(title="medians; MB are 10**6 bytes, processor seconds are per GB")
     for heading in ("sent", "by", "over"):
         table.add_column(heading)
-    for heading in ("MB/s", "files/s", "ratio", "sender s", "broker s", "service s", "peak MiB"):
+    for heading in ("MB/s", "files/s", "ratio", "client s", "middle s", "server s", "all s"):
         table.add_column(heading, justify="right")
-    reference: dict[tuple[str, str], float] = {}
-    for row in rows:
+    table.add_column("peak MiB", justify="right")
+    table.add_column("again MiB", justify="right")
+    for row, ratio in zip(rows, ratios(rows), strict=True):
         median = row.median
-        base = reference.setdefault((row.what, row.link), median.rate)
         peaks = (median.sender_peak, median.broker_peak, median.service_peak)
         table.add_row(
             row.what,
@@ -33,13 +35,19 @@ def show(rows: Sequence[Row], console: Console) -> None:
             row.link,
             f"{median.rate / 1e6:.1f}",
             f"{median.files_rate:,.0f}" if median.files_rate else "",
-            f"{median.rate / base:.2f}",
-            f"{median.sender_cpu:.2f}",
-            f"{median.broker_cpu:.2f}",
-            f"{median.service_cpu:.2f}",
-            " / ".join(f"{peak / MEBIBYTE:.0f}" for peak in peaks),
+            f"{ratio:.2f}",
+            _seconds(median.sender_cpu),
+            _seconds(median.broker_cpu),
+            _seconds(median.service_cpu),
+            _seconds(median.total_cpu),
+            " / ".join(f"{peak / _MEBIBYTE:.0f}" if peak else "-" for peak in peaks),
+            f"{median.sent_again / _MEBIBYTE:.1f}" if median.sent_again else "",
         )
     console.print(table)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f}" if value else "-"
 
 
 def show_figures(figures: Sequence[Figure], console: Console) -> None:
@@ -55,17 +63,46 @@ def show_figures(figures: Sequence[Figure], console: Console) -> None:
     console.print(table)
 
 
-def write_json(
-    rows: Sequence[Row], figures: Sequence[Figure], notes: Sequence[str], path: Path
-) -> None:
-    """Write the results with what they were measured on."""
-    content = {
-        "python": sys.version.split()[0],
-        "system": platform.platform(),
-        "processors": os.cpu_count(),
+def content(
+    rows: Sequence[Row],
+    figures: Sequence[Figure],
+    notes: Sequence[str],
+    *,
+    run: Mapping[str, int | str],
+    machine: Mapping[str, int | str],
+    versions: Mapping[str, str],
+) -> dict[str, object]:
+    """Return all results in the shape that ``benchmarks/README.md`` describes.
+
+    Args:
+        rows: What was measured.
+        figures: What was compared with bounds.
+        notes: What was left out.
+        run: Sizes and rounds of the run.
+        machine: What it was measured on.
+        versions: Of everything that was measured.
+    """
+    return {
+        "format": FORMAT,
+        "run": dict(run),
+        "machine": dict(machine),
+        "versions": dict(versions),
         "notes": list(notes),
-        "rows": [asdict(row) for row in rows],
-        "figures": [asdict(figure) for figure in figures],
+        "rows": [
+            {
+                "what": row.what,
+                "who": row.who,
+                "link": row.link,
+                "ratio": ratio,
+                "median": {**asdict(row.median), "total_cpu": row.median.total_cpu},
+            }
+            for row, ratio in zip(rows, ratios(rows), strict=True)
+        ],
+        "figures": [{**asdict(figure), "holds": figure.holds} for figure in figures],
     }
+
+
+def write_json(results: Mapping[str, object], path: Path) -> None:
+    """Write the results to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    path.write_text(json.dumps(results, indent=2) + "\n")

@@ -11,10 +11,12 @@ from typing import Any
 
 import psutil
 
+from benchmarks.checks import stored_as_sent
 from benchmarks.fabric import Fabric
 from benchmarks.links import PLAIN
-from benchmarks.measurements import Sample, measured, stored_as_sent
+from benchmarks.measurements import measured
 from benchmarks.processes import ProgramError, Server, output_of, python
+from benchmarks.samples import Sample
 from dxlfabric.configuration import load_configuration
 from jetstream import APIInterface, Jetstream, constants
 
