@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from dxlfabric.answers import BrokerDescription
+from dxlfabric.buffers import Buffers
 from dxlfabric.chains import certificate_chain
 from dxlfabric.channel import RECEIVE_SIZE, BrokerLimits, Channel
 from dxlfabric.credentials import Credentials
@@ -40,6 +41,8 @@ client."""
 
 START_SECONDS = 30.0
 """Seconds that a program waits for a broker in its own thread to start or to stop."""
+
+_ACCEPT_TURNS = 3
 
 CLOSE_SECONDS = 5.0
 """Seconds that stopping waits for connections to be taken down."""
@@ -65,6 +68,7 @@ class EmbeddedBroker:
         limits: Its bounds.
         router: What routes its messages; made at the start.
         receive_buffer: Memory that all connections receive into, one after the other.
+        buffers: Memory for large packets of all connections.
 
     Raises:
         CertificateError: Entering: certificates or key cannot be used.
@@ -96,6 +100,7 @@ class EmbeddedBroker:
         self.broker_id = broker_id or str(uuid.uuid4())
         self.limits = limits or BrokerLimits()
         self.receive_buffer = memoryview(bytearray(RECEIVE_SIZE))
+        self.buffers = Buffers()
         self._credentials = credentials
         self._authorities: bytes = b""
         self._chains: dict[bytes, tuple[str, ...]] = {}
@@ -162,6 +167,8 @@ class EmbeddedBroker:
         self._server.close()
         self._server = None
         self._sweeping.cancel()
+        for _ in range(_ACCEPT_TURNS):
+            await asyncio.sleep(0)  # what was accepted just now is still being made a connection
         closed = [channel.closed for channel in self._open]
         for channel in list(self._open):
             channel.close(flush=False)

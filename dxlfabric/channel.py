@@ -17,9 +17,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from dxlfabric.buffers import Buffers
 from dxlfabric.errors import CertificateError, MalformedPacketError
 from dxlfabric.message import Body
 from dxlfabric.packets import OversizedPacketError, PacketReader
+from dxlfabric.pieces import next_piece
 from dxlfabric.registry import ClientIdentity
 from dxlfabric.routing import Delivery, Router
 from dxlfabric.session import Reaction, Session
@@ -74,6 +76,7 @@ class Hub(Protocol):
     router: Router
     limits: BrokerLimits
     receive_buffer: memoryview
+    buffers: Buffers
 
     def opened(self, channel: "Channel") -> bool:
         """Take note of a new connection; return whether there is room for it."""
@@ -105,7 +108,7 @@ class Channel(asyncio.BufferedProtocol):
     def __init__(self, hub: Hub, context: ssl.SSLContext) -> None:
         self._hub = hub
         self._stream = SecureStream(context)
-        self._reader = PacketReader(limit=hub.limits.message)
+        self._reader = PacketReader(limit=hub.limits.message, buffers=hub.buffers)
         self._transport: asyncio.Transport | None = None
         self._socket: socket.socket | None = None
         self._session: Session | None = None
@@ -145,7 +148,8 @@ class Channel(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Take in what has arrived."""
         self._received_at = time.monotonic()
-        self._acknowledge_at_once()
+        if nbytes < RECEIVE_SIZE:
+            self._acknowledge_at_once()
         self._stream.feed(self._hub.receive_buffer[:nbytes])
         self._take_in()
         self._send_encrypted()
@@ -335,10 +339,7 @@ class Channel(asyncio.BufferedProtocol):
         """Encrypt what waits, up to about as much as is sent at a time."""
         room = SEND_SIZE
         while self._waiting and room > 0:
-            piece = self._waiting.popleft()
-            if len(piece) > room:
-                self._waiting.appendleft(memoryview(piece)[room:])
-                piece = memoryview(piece)[:room]
+            piece = next_piece(self._waiting, room)
             room -= len(piece)
             self._waiting_bytes -= len(piece)
             self._stream.write(piece)
@@ -363,7 +364,7 @@ class Channel(asyncio.BufferedProtocol):
         return self.peer if self.identity is None else f"client {self.identity.instance}"
 
     def _acknowledge_at_once(self) -> None:
-        """Ask the system not to delay the TCP acknowledgement.
+        """Ask the system not to delay the TCP acknowledgement of the end of what has come.
 
         Clients that leave Nagle's algorithm on, as the official one does, wait for it with the end
         of every message; delayed, it would cost each of their requests 40 ms.

@@ -15,6 +15,7 @@ from dxlclient.message import Event, Message, Request, Response
 from pahoproxy.client import MQTTMessage
 
 from dxlfabric.configuration import checks_host_name
+from dxlfabric.errors import ConfigurationError
 from dxlfabric.lightmessages import new_request, new_response
 from dxlfabric.line import MOST_WAITING, LineFullError
 from dxlfabric.message import Body, Encoded
@@ -71,7 +72,11 @@ class FabricClient(DxlClient):
         self._listeners: tuple[ResponseListener, ...] = ()
         self._settings = copy.copy(config)
         super().__init__(self._settings)
-        self._client.tls_insecure_set(not checks_host_name(config))
+        try:
+            self._client.tls_insecure_set(not checks_host_name(config))
+        except ConfigurationError:
+            self.destroy()
+            raise
 
     @property
     def waiting_bytes(self) -> int:
@@ -137,6 +142,17 @@ class FabricClient(DxlClient):
         """
         return super().sync_request(request, min(timeout, self._longest_wait))
 
+    def subscribe(self, topic: str) -> None:
+        """Subscribe as the base class does.
+
+        Raises:
+            DxlException: The broker takes nothing any more, or does not confirm it.
+        """
+        try:
+            super().subscribe(topic)
+        except LineFullError as error:
+            raise DxlException(str(error)) from error
+
     def unsubscribe(self, topic: str) -> None:
         """End a subscription as the base class does.
 
@@ -146,6 +162,8 @@ class FabricClient(DxlClient):
         """
         try:
             super().unsubscribe(topic)
+        except LineFullError as error:
+            raise DxlException(str(error)) from error
         except WaitTimeoutException as error:
             if not self._ending:
                 raise

@@ -17,6 +17,7 @@ from dxlfabric import mqtt
 from dxlfabric.errors import BrokerError
 from dxlfabric.message import Body
 from dxlfabric.packets import PacketReader
+from dxlfabric.pieces import next_piece
 from dxlfabric.tls import SecureStream
 
 RECEIVE_SIZE: Final = 256 * 1024
@@ -26,6 +27,9 @@ per message; a larger one would not stay in the processor's cache until it is de
 SEND_SIZE: Final = 256 * 1024
 """Bytes encrypted and handed to the system at a time, for the same reasons."""
 
+LONGEST_TURN: Final = 4 * 1024 * 1024
+"""Bytes that one thread sends before the one that receives has its turn: some large messages."""
+
 MOST_WAITING: Final = 64 * 1024 * 1024
 """Bytes that may wait to be sent before whoever sends more has to wait himself. As much as a large
 window of requests; without a bound, a slow network would fill the memory."""
@@ -34,9 +38,7 @@ SEND_TIMEOUT: Final = 60.0
 """Seconds that a sender waits for room; a broker that takes nothing for so long is as good as
 lost."""
 
-SMALL_PIECE: Final = 4096
-"""Bytes up to which pieces are joined before they are encrypted: a copy is cheaper than a TLS
-record of its own, which takes some microseconds."""
+_LOOK_SECONDS: Final = 0.005
 
 _KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 """After two minutes of silence of the peer's system, a connection counts as lost. MQTT's own
@@ -67,11 +69,15 @@ class Line:
         self._socket = connection
         self._stream = stream
         self._most_waiting = most_waiting
+        self._books = threading.Lock()
+        """Held for moments: guards what waits."""
         self._lock = threading.Lock()
+        """Held while bytes are encrypted, decrypted or written."""
         self._waiting: deque[Body] = deque()
         self._waiting_bytes = 0
         self._encrypted = memoryview(b"")
         self._full = False
+        self._receiver_waits = False
         self._lost = False
         self._closed = False
         self._reader = PacketReader()
@@ -101,24 +107,21 @@ class Line:
         """
         if self.waiting > self._most_waiting:
             self._wait_for_room()
-        with self._lock:
+        with self._books:
             if self._lost:
                 return False
             for piece in pieces:
                 if len(piece):
                     self._waiting.append(piece)
                     self._waiting_bytes += len(piece)
-            must_wake = not self._full and self._flush()
-            lost = self._lost
-        if must_wake:
-            self.wake()
-        return not lost
+        self._flush_unless_busy()
+        return not self._lost
 
     def _wait_for_room(self) -> None:
         if not self._wait_until(lambda: self.waiting <= self._most_waiting, SEND_TIMEOUT):
             raise LineFullError(
-                f"{self.waiting} bytes have waited to be sent for {SEND_TIMEOUT:g} seconds: the "
-                "broker takes nothing"
+                f"{self.waiting} bytes still wait to be sent after {SEND_TIMEOUT:g} seconds: the "
+                "broker takes nothing, or hardly anything"
             )
 
     def drain(self, timeout: float) -> bool:
@@ -148,10 +151,10 @@ class Line:
                 self._forget_wakes()
                 continue
             if events & selectors.EVENT_WRITE:
-                with self._lock:
-                    self._flush()
+                self._full = False
             if events & selectors.EVENT_READ:
                 yield from self._take_in()
+        self._flush_unless_busy()
 
     def wake(self) -> None:
         """End :meth:`receive`, or the next one; from any thread."""
@@ -194,74 +197,83 @@ class Line:
             raise ConnectionResetError("the broker has ended the connection")
         fed = False
         while True:
+            self._receiver_waits = True  # senders without a pause would keep the lock for ever
             with self._lock:
+                self._receiver_waits = False
                 if not fed:
                     self._stream.feed(self._buffer[:count])
                     fed = True
                 filled = self._stream.read_into(self._reader.buffer())
-                if self._stream.pending and not self._full:
-                    self._flush()  # what TLS itself has to say
+            self._flush_unless_busy()  # what others want to send, and what TLS itself has to say
             if filled is None:
                 return
             if not filled:
                 raise ConnectionResetError("the broker has ended the connection")
             yield from self._reader.wrote(filled)
 
+    def _flush_unless_busy(self) -> None:
+        """Encrypt and send what waits as far as the network takes it.
+
+        Where another thread is at it, or decrypts, it looks for what waits when it is done.
+        """
+        while self._has_something and not (self._full or self._lost or self._receiver_waits):
+            if not self._lock.acquire(blocking=False):
+                return
+            try:
+                left = self._flush()
+            finally:
+                self._lock.release()
+            if left:
+                self.wake()
+                return
+
+    @property
+    def _has_something(self) -> bool:
+        return bool(self._encrypted or self._waiting or self._stream.pending)
+
     def _flush(self) -> bool:
         """Encrypt and send as much as the network takes; the lock is held.
 
+        Nobody does so for the others for long: there may be no end of what they send.
+
         Returns:
-            Whether something is left.
+            Whether something is left for the thread that receives.
         """
-        self._full = False
         if self._lost:
             return False
+        turn = LONGEST_TURN
         try:
-            while True:
+            while self._has_something and not self._receiver_waits and turn > 0:
                 if not self._encrypted:
-                    if not (self._waiting or self._stream.pending):
-                        return False
                     self._encrypt_some()
                 sent = self._socket.send(self._encrypted)
                 self._encrypted = self._encrypted[sent:]
+                turn -= sent
+            self._full = False
         except BlockingIOError:
             self._full = True
         except OSError:
             # The thread that receives notices it too, and says why.
             self._lose()
-        return self._full
+        return self._full or turn <= 0
 
     def _lose(self) -> None:
         """Forget what waits: the connection is lost; the lock is held."""
-        self._lost = True
-        self._waiting.clear()
-        self._waiting_bytes = 0
+        with self._books:
+            self._lost = True
+            self._waiting.clear()
+            self._waiting_bytes = 0
         self._encrypted = memoryview(b"")
 
     def _encrypt_some(self) -> None:
         room = SEND_SIZE
         while self._waiting and room > 0:
-            piece = self._next_piece(room)
+            with self._books:
+                piece = next_piece(self._waiting, room)
+                self._waiting_bytes -= len(piece)
             room -= len(piece)
-            self._waiting_bytes -= len(piece)
             self._stream.write(piece)
         self._encrypted = memoryview(self._stream.take())
-
-    def _next_piece(self, room: int) -> Body:
-        """Take what is to be encrypted next: part of a large piece, or some small ones."""
-        piece = self._waiting.popleft()
-        if len(piece) > room:
-            view = memoryview(piece)
-            self._waiting.appendleft(view[room:])
-            return view[:room]
-        if len(piece) > SMALL_PIECE or not self._waiting:
-            return piece
-        small = [piece]
-        size = len(piece)
-        while self._waiting and size + len(self._waiting[0]) <= SMALL_PIECE:
-            small.append(self._waiting.popleft())
-            size += len(small[-1])
-        return b"".join(small) if len(small) > 1 else piece
 
     def _watch(self) -> None:
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._full else 0)
@@ -281,22 +293,23 @@ class Line:
         """
         deadline = time.monotonic() + timeout
         while not (done() or self._lost):
-            rest = deadline - time.monotonic()
-            if rest <= 0:
+            if time.monotonic() >= deadline:
                 return False
             try:
-                _wait_writable(self._socket, min(rest, 1.0))
+                if _is_writable(self._socket, _LOOK_SECONDS):
+                    self._full = False
             except (OSError, ValueError):  # it was closed meanwhile
                 continue
-            with self._lock:
-                self._flush()
+            self._flush_unless_busy()
+            if not done():
+                time.sleep(_LOOK_SECONDS)  # others send, or the network is slow
         return True
 
 
-def _wait_writable(connection: socket.socket, timeout: float) -> None:
+def _is_writable(connection: socket.socket, timeout: float) -> bool:
     with selectors.DefaultSelector() as selector:
         selector.register(connection, selectors.EVENT_WRITE)
-        selector.select(timeout)
+        return bool(selector.select(timeout))
 
 
 def _keep_alive(connection: socket.socket) -> None:

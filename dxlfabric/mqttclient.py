@@ -115,6 +115,7 @@ class MqttClient:
         """
         if self._context is None:
             raise RuntimeError("tls_set was not called")
+        self.loop_stop()  # there is an old connection where its broker has never answered
         self._close()
         line = open_line(
             host,

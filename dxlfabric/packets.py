@@ -7,6 +7,7 @@ into the buffer that its payload is later sent from, so its bytes are never copi
 from collections.abc import Iterator
 
 from dxlfabric import mqtt
+from dxlfabric.buffers import Buffers
 from dxlfabric.errors import MalformedPacketError
 from dxlfabric.message import Body
 
@@ -44,6 +45,7 @@ class PacketReader:
     Args:
         limit: Largest remaining length of a packet, in bytes. A packet that announces more is
             refused before a byte of it is stored.
+        buffers: Memory for large packets, which readers in one thread may share.
 
     Example:
         >>> reader = PacketReader()
@@ -53,10 +55,22 @@ class PacketReader:
         [Signal(packet_type=<PacketType.PINGREQ: 12>)]
     """
 
-    __slots__ = ("_body", "_filled", "_first_byte", "_length", "_limit", "_scratch", "_shift")
+    __slots__ = (
+        "_body",
+        "_buffers",
+        "_filled",
+        "_first_byte",
+        "_length",
+        "_limit",
+        "_scratch",
+        "_shift",
+    )
 
-    def __init__(self, *, limit: int = mqtt.LARGEST_REMAINING_LENGTH) -> None:
+    def __init__(
+        self, *, limit: int = mqtt.LARGEST_REMAINING_LENGTH, buffers: Buffers | None = None
+    ) -> None:
         self._limit = limit
+        self._buffers = buffers or Buffers()
         self._scratch = memoryview(bytearray(SCRATCH_SIZE))
         self._first_byte = -1
         self._length = 0
@@ -126,7 +140,7 @@ class PacketReader:
     def _begin_body(self) -> None:
         if self._length > self._limit:
             raise OversizedPacketError(self._length, self._limit)
-        self._body = memoryview(bytearray(self._length))
+        self._body = self._buffers.take(self._length)
         self._filled = 0
 
     def _complete(self) -> Iterator[mqtt.Packet]:

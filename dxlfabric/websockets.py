@@ -77,4 +77,8 @@ class _PromptSocket(ssl.SSLSocket):
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - ssl's signature
         self.settimeout(OPEN_TIMEOUT)
-        super().do_handshake(block)
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
