@@ -1,6 +1,6 @@
 """Fixtures for every test: certificates, a fabric, connected clients, processes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,7 @@ from dxlclient.client import DxlClient
 
 from dxlfabric.broker import EmbeddedBroker
 from dxlfabric.certificates import Provisioned, provision
+from dxlfabric.client import FabricClient
 from tests.fabric import Connections, Fabric, new_topic
 from tests.processes import Processes
 from tests.services import Service, Services
@@ -33,12 +34,47 @@ def own_fabric(provisioned: Provisioned) -> Iterator[Fabric]:
         yield Fabric(broker, provisioned)
 
 
+WITH_BOTH_CLIENTS = {"test_dxlbus", "test_service", "test_service_v2"}
+"""Modules whose tests with a shared client run with ours and with the official one as it is."""
+
+ONLY_ONCE = {"test_no_name_leads_out_of_the_storage_directory"}
+"""Tests that leave something in the shared service, where they would find it again."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Have some tests run with both kinds of clients."""
+    module, name = metafunc.module.__name__.rpartition(".")[2], metafunc.function.__name__
+    if "dxl_client" not in metafunc.fixturenames or name in ONLY_ONCE:
+        return
+    if module in WITH_BOTH_CLIENTS:
+        kinds = {"ours": FabricClient, "official": DxlClient}
+        metafunc.parametrize("dxl_client", kinds.values(), indirect=True, ids=kinds)
+
+
 @pytest.fixture(scope="session")
-def dxl_client(fabric: Fabric, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DxlClient]:
-    """A client, connected to the shared fabric, that all tests share: a new one costs a second."""
+def shared_client(
+    fabric: Fabric, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[type[DxlClient]], DxlClient]]:
+    """Returns the one client of a kind that all tests share: a new one costs a second."""
     opened = Connections(tmp_path_factory.mktemp("client"))
-    yield opened.open(fabric)
+
+    found: dict[type[DxlClient], DxlClient] = {}
+
+    def client_of(kind: type[DxlClient]) -> DxlClient:
+        if kind not in found:
+            found[kind] = opened.open(fabric, kind)
+        return found[kind]
+
+    yield client_of
     opened.close()
+
+
+@pytest.fixture
+def dxl_client(
+    request: pytest.FixtureRequest, shared_client: Callable[[type[DxlClient]], DxlClient]
+) -> DxlClient:
+    """A client, connected to the shared fabric, that all tests share."""
+    return shared_client(getattr(request, "param", FabricClient))
 
 
 @pytest.fixture

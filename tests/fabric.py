@@ -2,16 +2,18 @@
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from dxlclient.client import DxlClient
+from dxlclient.client_config import DxlClientConfig
 from dxlclient.message import ErrorResponse, Request, Response
 
 from dxlfabric.broker import EmbeddedBroker
 from dxlfabric.certificates import Provisioned
+from dxlfabric.client import FabricClient
 from dxlfabric.configuration import BrokerAddress, write_client_configuration
 from dxlfabric.connection import connect
 
@@ -72,11 +74,28 @@ class Connections:
         self._clients = ExitStack()
         self._count = 0
 
-    def open(self, fabric: Fabric) -> DxlClient:
-        """Return a new client that is connected to a fabric."""
+    def open(
+        self,
+        fabric: Fabric,
+        kind: type[DxlClient] = FabricClient,
+        configure: Callable[[DxlClientConfig], None] = lambda _config: None,
+    ) -> DxlClient:
+        """Return a new client that is connected to a fabric.
+
+        Args:
+            fabric: The fabric.
+            kind: Our client, or the official one as it is.
+            configure: Changes the configuration.
+        """
         self._count += 1
         path = fabric.write_configuration(self._directory / f"client-{self._count}.config")
-        return self._clients.enter_context(connect(path))
+        config = DxlClientConfig.create_dxl_config_from_file(str(path))
+        configure(config)
+        if kind is FabricClient:
+            return self._clients.enter_context(connect(config))
+        client = self._clients.enter_context(kind(config))
+        client.connect()
+        return client
 
     def close(self) -> None:
         """Destroy all clients."""
