@@ -39,11 +39,21 @@ def refusals_of_storage(subject: str) -> Iterator[None]:
     """
     try:
         yield
-    except UnsafeNameError as error:
-        raise refusal_of_name(error) from error
-    except OSError as error:
-        logger.exception("Could not %s", subject)
-        raise refusal_of(error, subject) from error
+    except (UnsafeNameError, OSError) as error:
+        raise logged_refusal(error, subject) from error
+
+
+def logged_refusal(error: UnsafeNameError | OSError, subject: str) -> RefusedError:
+    """Return what :func:`refusals_of_storage` raises for an error.
+
+    Args:
+        error: The error, which goes to the log unless it is about a name.
+        subject: What could not be done.
+    """
+    if isinstance(error, UnsafeNameError):
+        return refusal_of_name(error)
+    logger.error("Could not %s", subject, exc_info=error)
+    return refusal_of(error, subject)
 
 
 def refusal_of(error: OSError, subject: str) -> RefusedError:

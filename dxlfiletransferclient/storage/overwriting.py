@@ -4,8 +4,8 @@ import os
 import stat
 import threading
 import unicodedata
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
@@ -162,23 +162,42 @@ class NameLocks:
     def __init__(self) -> None:
         self._locks = tuple(threading.Lock() for _ in range(LOCKS))
 
-    @contextmanager
-    def held(self, parts: Parts, *more: Parts) -> Iterator[None]:
+    def held(self, parts: Parts, *more: Parts) -> AbstractContextManager[None]:
         """Hold a name or several, and all that some file system may take for the same.
 
         Raises:
-            RefusedError: ``BUSY`` if somebody else holds it for too long.
+            RefusedError: Entering: ``BUSY`` if somebody else holds it for too long.
         """
-        numbers = {hash(folded(each)) % LOCKS for each in (parts, *more)}
+        if not more:
+            return _Held(self._locks[hash(folded(parts)) % LOCKS], parts)
+        return self._all_held((parts, *more))
+
+    @contextmanager
+    def _all_held(self, names: Sequence[Parts]) -> Iterator[None]:
+        numbers = {hash(folded(each)) % LOCKS for each in names}
         with ExitStack() as stack:
             # In one order for all, so that no two wait for each other.
             for number in sorted(numbers):
-                lock = self._locks[number]
-                if not lock.acquire(timeout=LOCK_TIMEOUT):
-                    text = f"{brief('/'.join(parts))} is being stored by somebody else; try again"
-                    raise RefusedError(ErrorCode.BUSY, text, _RETRY_AFTER)
-                stack.callback(lock.release)
+                stack.enter_context(_Held(self._locks[number], names[0]))
             yield
+
+
+class _Held:
+    """A lock of a name, waited for only so long; for each of many small files, so it is lean."""
+
+    __slots__ = ("_lock", "_parts")
+
+    def __init__(self, lock: threading.Lock, parts: Parts) -> None:
+        self._lock = lock
+        self._parts = parts
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=LOCK_TIMEOUT):
+            text = f"{brief('/'.join(self._parts))} is being stored by somebody else; try again"
+            raise RefusedError(ErrorCode.BUSY, text, _RETRY_AFTER)
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 def folded(parts: Parts) -> Parts:

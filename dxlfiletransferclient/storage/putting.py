@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from dxlfiletransferclient.errors import brief
+from dxlfiletransferclient.errors import UnsafeNameError, brief
 from dxlfiletransferclient.protocol.messages import (
     BatchEntry,
     EntryResult,
@@ -25,7 +25,7 @@ from dxlfiletransferclient.protocol.parcels import Payload
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
 from dxlfiletransferclient.storage.attributes import Attributes, apply
 from dxlfiletransferclient.storage.directory import FILE_MODE, PROGRAM_MODE, Directory
-from dxlfiletransferclient.storage.faults import refusal_of, refusals_of_storage
+from dxlfiletransferclient.storage.faults import logged_refusal, refusal_of, refusals_of_storage
 from dxlfiletransferclient.storage.flushing import FileSystem, Flusher
 from dxlfiletransferclient.storage.links import check_target
 from dxlfiletransferclient.storage.names import Parts
@@ -299,10 +299,11 @@ def _each(items: Sequence[_Item], step: Callable[[_Item], None]) -> None:
     """Take entries a step further; the failure of one is none of the others'."""
     for item in items:
         try:
-            with refusals_of_storage(f"store {brief(item.entry.name)}"):
-                step(item)
+            step(item)
         except RefusedError as error:
             item.refuse(error)
+        except (UnsafeNameError, OSError) as error:
+            item.refuse(logged_refusal(error, f"store {brief(item.entry.name)}"))
 
 
 def _make_directory(directories: OpenDirectories, item: _Item) -> None:
