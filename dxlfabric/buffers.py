@@ -6,8 +6,9 @@ from typing import Final
 BUFFER_SIZE: Final = 1024 * 1024 + 4096
 """Bytes of a buffer: the largest packet of a fabric as brokers come, and a little more."""
 
-SMALLEST: Final = 64 * 1024
-"""Bytes of a packet below which memory of its own costs nothing worth saving."""
+SMALLEST: Final = BUFFER_SIZE // 2
+"""Bytes of a packet below which it gets memory of its own: it would keep a buffer more than twice
+its size, and whoever counts the bytes that wait would be wrong by as much."""
 
 MOST_BUFFERS: Final = 16
 """Buffers that are kept, 16 MiB: as many large messages as are usually under way at a time."""
@@ -42,9 +43,10 @@ class Buffers:
             self._kept.rotate(-1)
             if _is_free(buffer):
                 return memoryview(buffer)[:size]
+        if len(self._kept) == MOST_BUFFERS:
+            return memoryview(bytearray(size))
         buffer = bytearray(BUFFER_SIZE)
-        if len(self._kept) < MOST_BUFFERS:
-            self._kept.append(buffer)
+        self._kept.append(buffer)
         return memoryview(buffer)[:size]
 
 

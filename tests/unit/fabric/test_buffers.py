@@ -50,3 +50,11 @@ def test_only_so_much_is_kept() -> None:
     del views
     again = [buffers.take(SMALLEST) for _ in range(MOST_BUFFERS)]
     assert {memory(view) for view in again} <= known
+
+
+def test_nobody_holds_much_more_than_was_asked_for() -> None:
+    buffers = Buffers()
+    held = [buffers.take(size) for size in (1, SMALLEST - 1, SMALLEST, BUFFER_SIZE) * MOST_BUFFERS]
+    assert all(memoryview(view.obj).nbytes <= 2 * len(view) + 1 for view in held)
+    beyond = buffers.take(SMALLEST)
+    assert memoryview(beyond.obj).nbytes == SMALLEST
