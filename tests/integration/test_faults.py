@@ -96,8 +96,9 @@ def test_broker_killed_and_started_again(stage: Stage) -> None:
 
 def test_one_of_two_instances_killed(stage: Stage) -> None:
     one, other = services = [stage.service("one"), stage.service("other")]
-    # Each name leads to one of the two for good; enough names lead to both.
-    sources = [stage.source(SIZE // 4, f"source-{number}") for number in range(6)]
+    # Each name leads to one of the two for good; enough names lead to both, but for one run in two
+    # thousand.
+    sources = [stage.source(SIZE // 8, f"source-{number}") for number in range(12)]
     names = [(source, source.name) for source in sources]
     sender = stage.send(*names, failover_after=2.0)
     wait_until(lambda: all(service.received >= 4 * MEBIBYTE for service in services))
