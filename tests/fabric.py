@@ -16,9 +16,7 @@ from dxlfabric.certificates import Provisioned
 from dxlfabric.client import FabricClient
 from dxlfabric.configuration import BrokerAddress, write_client_configuration
 from dxlfabric.connection import connect
-
-QUERY_TIMEOUT = 10.0
-"""Seconds to wait for the broker's answer to a question about its registry."""
+from tests.waiting import TIMEOUT
 
 
 class Fabric:
@@ -106,7 +104,7 @@ def registered_services(client: DxlClient, service_type: str) -> set[str]:
     """The ids of the services of a type that the broker knows."""
     request = Request("/mcafee/service/dxl/svcregistry/query")
     request.payload = json.dumps({"serviceType": service_type}).encode()
-    return set(answer_of(client.sync_request(request, timeout=QUERY_TIMEOUT))["services"])
+    return set(answer_of(client.sync_request(request, timeout=TIMEOUT))["services"])
 
 
 def answer_of(response: Response) -> dict[str, Any]:

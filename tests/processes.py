@@ -9,14 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
+from tests.waiting import TIMEOUT
+
 ROOT = Path(__file__).parents[1]
 """The top directory of the project."""
-
-START_TIMEOUT = 30.0
-"""Seconds for a process to start on a busy machine."""
-
-END_TIMEOUT = 30.0
-"""Seconds for a process to end after it was asked to."""
 
 
 class _Lines:
@@ -110,23 +106,23 @@ class RunningProcess:
         """What it has written on standard error so far."""
         return self._errors.text
 
-    def wait_for_line(self, beginning: str, timeout: float = START_TIMEOUT) -> str:
+    def wait_for_line(self, beginning: str, timeout: float = TIMEOUT) -> str:
         """Wait for a line on standard output that begins with some text, and return it."""
         line = self._output.find(lambda each: each.startswith(beginning), timeout)
         return self._found(line, beginning)
 
-    def wait_for_error_line(self, part: str, timeout: float = START_TIMEOUT) -> str:
+    def wait_for_error_line(self, part: str, timeout: float = TIMEOUT) -> str:
         """Wait for a line on standard error that has some text in it, and return it."""
         return self._found(self._errors.find(lambda each: part in each, timeout), part)
 
-    def wait(self, timeout: float = END_TIMEOUT) -> int:
+    def wait(self, timeout: float = TIMEOUT) -> int:
         """Wait for its end and for all of its output, and return its exit code."""
         code = self.process.wait(timeout)
         self._output.join(timeout)
         self._errors.join(timeout)
         return code
 
-    def end(self, timeout: float = END_TIMEOUT) -> int:
+    def end(self, timeout: float = TIMEOUT) -> int:
         """Ask it to end with SIGTERM, and return its exit code."""
         self.process.terminate()
         return self.wait(timeout)

@@ -4,8 +4,8 @@ import threading
 import time
 from collections.abc import Callable
 
-TIMEOUT = 30.0
-"""Seconds to wait for something on a busy machine."""
+TIMEOUT = 90.0
+"""Seconds to wait for something on a busy machine, whose disk may stall for half a minute."""
 
 _INTERVAL = 0.02
 

@@ -11,8 +11,7 @@ from typing import Self
 from dxlfabric import mqtt
 from dxlfabric.credentials import Credentials
 from dxlfabric.packets import PacketReader
-
-TIMEOUT = 20.0
+from tests.waiting import TIMEOUT
 
 
 class RawClient:

@@ -28,9 +28,7 @@ from dxlfiletransferclient.store import FileStoreManager
 from dxlfiletransferservice import FileTransferService, get_version
 from tests.fabric import Connections, Fabric, answer_of, new_topic, registered_services
 from tests.integration.verbclient import VerbClient
-from tests.waiting import wait_until
-
-END_TIMEOUT = 40.0
+from tests.waiting import TIMEOUT, wait_until
 
 
 class Recording(FileTransferService):
@@ -133,7 +131,7 @@ def test_segments_are_not_stored_on_the_network_thread(
         request = Request(service.settings.store_topic)
         request.other_fields = {"segment_number": "1"}
         request.payload = b"version 1"
-        answer_of(connections.open(fabric).sync_request(request, timeout=END_TIMEOUT))
+        answer_of(connections.open(fabric).sync_request(request, timeout=TIMEOUT))
     assert threads
     assert all(name.startswith("DxlMessagePool") for name in threads)
 
@@ -157,10 +155,10 @@ def test_it_ends_while_it_waits_for_a_broker(fabric: Fabric, tmp_path: Path) -> 
 
         service = Waiting(config_dir)
         running = pool.submit(service.run)
-        assert connecting.wait(END_TIMEOUT)
+        assert connecting.wait(TIMEOUT)
         service.destroy()
         with pytest.raises(DxlException):
-            running.result(END_TIMEOUT)
+            running.result(TIMEOUT)
     assert not service_threads()
     assert_free(tmp_path / "files")
 
@@ -227,7 +225,7 @@ def test_a_failed_round_of_maintenance_does_not_end_it(
     mocker.patch.object(LocalStore, "maintain", maintain)
     with FileTransferService(config_for(fabric, tmp_path)) as service:
         service.run()
-        assert tried_again.wait(END_TIMEOUT)
+        assert tried_again.wait(TIMEOUT)
 
 
 def test_requests_that_have_come_are_answered_at_the_end(
@@ -238,7 +236,7 @@ def test_requests_that_have_come_are_answered_at_the_end(
 
     def slow(store: LocalStore, request: StatusRequest) -> TransferAnswer:
         begun.set()
-        assert go_on.wait(END_TIMEOUT)
+        assert go_on.wait(TIMEOUT)
         return status(store, request)
 
     mocker.patch.object(LocalStore, "status", slow)
@@ -255,13 +253,13 @@ def test_requests_that_have_come_are_answered_at_the_end(
         asked = pool.submit(
             verbs.ask, Verb.STATUS, StatusRequest(file_id="f", flush=True), TransferAnswer
         )
-        assert begun.wait(END_TIMEOUT)
+        assert begun.wait(TIMEOUT)
         service_id = service.service_id
         ending = pool.submit(service.destroy)
         wait_until(lambda: service_id not in registered_services(client, SERVICE_TYPE))
         go_on.set()
-        assert asked.result(END_TIMEOUT).durable == ((0, 5),)
-        ending.result(END_TIMEOUT)
+        assert asked.result(TIMEOUT).durable == ((0, 5),)
+        ending.result(TIMEOUT)
     assert_free(tmp_path / "files")
 
 

@@ -20,8 +20,8 @@ from dxlfabric.credentials import Credentials
 from dxlfabric.errors import BrokerError, CertificateError
 from dxlfabric.message import Event, Request, decode, encode
 from dxlfabric.routing import SERVICE_NOT_FOUND
-from tests.integration.rawclient import TIMEOUT, RawClient
-from tests.waiting import wait_until
+from tests.integration.rawclient import RawClient
+from tests.waiting import TIMEOUT, wait_until
 
 MESSAGE_LIMIT = 1_048_576
 

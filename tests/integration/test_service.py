@@ -18,8 +18,8 @@ from dxlfiletransferclient.constants import MAX_SEGMENT_SIZE, SERVICE_TYPE
 from tests.fabric import Connections, Fabric, answer_of, new_topic, registered_services
 from tests.processes import Processes
 from tests.services import Service, Services
+from tests.waiting import TIMEOUT
 
-REQUEST_TIMEOUT = 30.0
 SEGMENT = 10_000
 
 
@@ -37,7 +37,7 @@ def ask(client: DxlClient, topic: str, payload: object, fields: dict[str, str]) 
     request = Request(topic)
     request.payload = payload  # type: ignore[assignment]
     request.other_fields = fields
-    return client.sync_request(request, timeout=REQUEST_TIMEOUT)
+    return client.sync_request(request, timeout=TIMEOUT)
 
 
 def store_fields(number: int, data: bytes, name: str, file_id: str | None = None) -> dict[str, str]:

@@ -27,11 +27,11 @@ from dxlfiletransferclient.protocol.messages import (
 )
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
 from dxlfiletransferclient.protocol.verbs import Verb, topic_of
-from tests.fabric import QUERY_TIMEOUT, Fabric, answer_of, new_topic
+from tests.fabric import Fabric, answer_of, new_topic
 from tests.integration.verbclient import VerbClient
 from tests.processes import Processes
 from tests.services import Service
-from tests.waiting import wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 MIB = 1_048_576
 
@@ -62,7 +62,7 @@ def topics_of(dxl_client: DxlClient, service: Service) -> set[str]:
     """The topics under which the broker knows a service."""
     request = Request("/mcafee/service/dxl/svcregistry/query")
     request.payload = json.dumps({"serviceType": SERVICE_TYPE}).encode()
-    found = answer_of(dxl_client.sync_request(request, timeout=QUERY_TIMEOUT))
+    found = answer_of(dxl_client.sync_request(request, timeout=TIMEOUT))
     return set(found["services"][service.service_id]["requestChannels"])
 
 

@@ -11,8 +11,8 @@ from pytest_mock import MockerFixture
 
 from dxlfiletransferservice import supervisor
 from dxlfiletransferservice.supervisor import BrokerSupervisor, CommandProcess, ProcessFailedError
+from tests.waiting import TIMEOUT
 
-TIMEOUT = 20.0
 READY_THEN_WAIT = "echo 'ready: broker on 127.0.0.1 port 4711'; read line"
 
 

@@ -23,9 +23,7 @@ from dxlfiletransferclient.protocol.messages import (
 from dxlfiletransferclient.protocol.parcels import Parcel
 from dxlfiletransferclient.protocol.refusals import RefusedError
 from dxlfiletransferclient.protocol.verbs import Verb, topic_of
-from tests.waiting import wait_until
-
-REQUEST_TIMEOUT = 30.0
+from tests.waiting import TIMEOUT, wait_until
 
 M = TypeVar("M", bound=Message)
 
@@ -52,7 +50,7 @@ class VerbClient:
         request.other_fields = dict(parcel.fields)
         request.payload = parcel.payload  # type: ignore[assignment]
         request.service_id = service_id
-        return self._dxl_client.sync_request(request, timeout=REQUEST_TIMEOUT)
+        return self._dxl_client.sync_request(request, timeout=TIMEOUT)
 
     def ask(self, verb: Verb, message: Message, kind: type[M]) -> M:
         """Send a request and return its answer.
