@@ -34,19 +34,13 @@ def own_fabric(provisioned: Provisioned) -> Iterator[Fabric]:
         yield Fabric(broker, provisioned)
 
 
-WITH_BOTH_CLIENTS = {"test_dxlbus", "test_service", "test_service_v2"}
-"""Modules whose tests with a shared client run with ours and with the official one as it is."""
-
 ONLY_ONCE = {"test_no_name_leads_out_of_the_storage_directory"}
 """Tests that leave something in the shared service, where they would find it again."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Have some tests run with both kinds of clients."""
-    module, name = metafunc.module.__name__.rpartition(".")[2], metafunc.function.__name__
-    if "dxl_client" not in metafunc.fixturenames or name in ONLY_ONCE:
-        return
-    if module in WITH_BOTH_CLIENTS:
+    """Have tests with a shared client run with ours and with the official one as it is."""
+    if "dxl_client" in metafunc.fixturenames and metafunc.function.__name__ not in ONLY_ONCE:
         kinds = {"ours": FabricClient, "official": DxlClient}
         metafunc.parametrize("dxl_client", kinds.values(), indirect=True, ids=kinds)
 

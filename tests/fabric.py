@@ -2,8 +2,8 @@
 
 import json
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,15 +89,23 @@ class Connections:
         path = fabric.write_configuration(self._directory / f"client-{self._count}.config")
         config = DxlClientConfig.create_dxl_config_from_file(str(path))
         configure(config)
-        if kind is FabricClient:
-            return self._clients.enter_context(connect(config))
-        client = self._clients.enter_context(kind(config))
-        client.connect()
-        return client
+        return self._clients.enter_context(connected(config, kind))
 
     def close(self) -> None:
         """Destroy all clients."""
         self._clients.close()
+
+
+@contextmanager
+def connected(config: DxlClientConfig, kind: type[DxlClient]) -> Iterator[DxlClient]:
+    """Connect a client of a kind: ours, or the official one as it is."""
+    if kind is FabricClient:
+        with connect(config) as client:
+            yield client
+        return
+    with kind(config) as client:
+        client.connect()
+        yield client
 
 
 def registered_services(client: DxlClient, service_type: str) -> set[str]:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 from dxlclient.client import DxlClient
+from dxlclient.client_config import DxlClientConfig
 
-from dxlfabric.connection import connect
 from dxlfiletransferclient import FileTransferClient, Links, Result, SendOptions
 from dxlfiletransferservice.settings import read_settings
 from tests.commandline import CommandLine
+from tests.fabric import connected
 from tests.processes import ROOT, Processes, RunningProcess
 from tests.waiting import TIMEOUT
 
@@ -84,8 +85,9 @@ def test_the_test_kit(processes: Processes, tmp_path: Path, text: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def dxl_client(shared: CommandLine) -> Iterator[DxlClient]:
-    with connect(shared.configuration) as dxl_client:
+def dxl_client(request: pytest.FixtureRequest, shared: CommandLine) -> Iterator[DxlClient]:
+    config = DxlClientConfig.create_dxl_config_from_file(str(shared.configuration))
+    with connected(config, request.param) as dxl_client:
         yield dxl_client
 
 
