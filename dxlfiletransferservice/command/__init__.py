@@ -1,32 +1,20 @@
 """The command line ``dxlft``, one module for each command."""
 
 import sys
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
 from dxlfabric.memory import keep_freed_memory
 from dxlfiletransferservice import get_version
-from dxlfiletransferservice.command.api import api_command
-from dxlfiletransferservice.command.broker import broker_command
 from dxlfiletransferservice.command.console import complain, complain_about, say
-from dxlfiletransferservice.command.demo import demo_command
 from dxlfiletransferservice.command.exitcodes import ExitCode, exit_code_for
-from dxlfiletransferservice.command.get import get_command
 from dxlfiletransferservice.command.groups import add_commands
-from dxlfiletransferservice.command.ls import ls_command
-from dxlfiletransferservice.command.provision import provision_command
-from dxlfiletransferservice.command.rm import rm_command
-from dxlfiletransferservice.command.send import send_command
-from dxlfiletransferservice.command.server import server_command
-from dxlfiletransferservice.command.share import share_command
-from dxlfiletransferservice.command.stat import stat_command
-from dxlfiletransferservice.command.transferscommand import transfers_app
-from dxlfiletransferservice.command.user import user_app
 
-__all__ = ["ExitCode", "app", "main"]
+__all__ = ["ExitCode", "command_line", "main"]
 
 _HELP = """Files over the OpenDXL message bus.
 
@@ -93,32 +81,54 @@ def _usage_error(error: Any) -> int:
     return int(error.exit_code)
 
 
-app = typer.Typer(
-    name="dxlft",
-    help=_HELP,
-    epilog=_EPILOG,
-    cls=_Group,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "demo": demo_command,
-    "server": server_command,
-    "send": send_command,
-    "get": get_command,
-    "ls": ls_command,
-    "stat": stat_command,
-    "rm": rm_command,
-    "share": share_command,
-    "api": api_command,
-    "broker": broker_command,
-    "provision": provision_command,
+_COMMANDS: Final = {
+    "demo": "demo.demo_command",
+    "server": "server.server_command",
+    "send": "send.send_command",
+    "get": "get.get_command",
+    "ls": "ls.ls_command",
+    "stat": "stat.stat_command",
+    "rm": "rm.rm_command",
+    "share": "share.share_command",
+    "api": "api.api_command",
+    "broker": "broker.broker_command",
+    "provision": "provision.provision_command",
 }
-add_commands(app, _COMMANDS)
-app.add_typer(user_app, name="user")
-app.add_typer(transfers_app, name="transfers")
+_GROUPS: Final = {"user": "user.user_app", "transfers": "transferscommand.transfers_app"}
+
+
+def command_line(arguments: Sequence[str] = ()) -> typer.Typer:
+    """Return the command line, ready to be called.
+
+    Args:
+        arguments: What it will be called with. If they begin with a command, only that one is
+            loaded, since all together take longer to load than most commands run.
+    """
+    named = arguments[0] if arguments else ""
+    alone = named in (*_COMMANDS, *_GROUPS, "--version")
+    app = typer.Typer(
+        name="dxlft",
+        help=_HELP,
+        epilog=_EPILOG,
+        cls=_Group,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback()(_options)
+    for name, place in _COMMANDS.items():
+        if name == named or not alone:
+            add_commands(app, {name: _loaded(place)})
+    for name, place in _GROUPS.items():
+        if name == named or not alone:
+            app.add_typer(_loaded(place), name=name)
+    return app
+
+
+def _loaded(place: str) -> Any:
+    module, _, name = place.partition(".")
+    return getattr(import_module(f"{__name__}.{module}"), name)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
@@ -127,7 +137,6 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     *,
     version: Annotated[
@@ -141,4 +150,4 @@ def _options(
 def main() -> None:
     """Run ``dxlft`` with the arguments of the process, and end it with an exit code."""
     keep_freed_memory()
-    app()
+    command_line(sys.argv[1:])()

@@ -29,7 +29,7 @@ from dxlfiletransferclient.receiving.stores import Stores
 from dxlfiletransferclient.sealing.admission import Admission, Cipher, SessionPurpose
 from dxlfiletransferclient.sealing.keys import KEY_BYTES, PrivateKey
 from dxlfiletransferclient.sealing.passage import Passage
-from dxlfiletransferservice.control.identity.access import WRONG_TOKEN
+from dxlfiletransferservice.control.identity.wronglogins import WRONG_TOKEN
 
 NEEDS_PASSWORD: Final = "needs its password"  # noqa: S105 - a text, no password
 """What a server says, among other words, of a right token without its password."""

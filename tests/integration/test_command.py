@@ -20,6 +20,7 @@ from tests.commandline import (
     wait_until_served,
 )
 from tests.fabric import Fabric, registered_services
+from tests.processes import Processes
 from tests.tlsservers import unused_port
 from tests.waiting import TIMEOUT, wait_until
 
@@ -185,3 +186,15 @@ def test_server_on_a_fabric_that_is_not_there(dxlft: CommandLine, own_fabric: Fa
     server = dxlft.run("server", "--config", configuration)
     assert code_of(server) == 3
     assert "nobody listens there" in problem(server)
+
+
+@pytest.mark.parametrize("command", ["send", "get", "ls", "stat", "rm", "broker", "provision"])
+def test_what_needs_no_database_does_not_load_one(processes: Processes, command: str) -> None:
+    text = (
+        "import sys\n"
+        "from dxlfiletransferservice.command import command_line\n"
+        f"command_line([{command!r}])\n"
+        "sys.exit('sqlalchemy' in sys.modules)\n"
+    )
+    process = processes.start_python("-c", text)
+    assert process.wait() == 0, process.errors

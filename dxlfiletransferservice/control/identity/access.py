@@ -18,15 +18,8 @@ from dxlfiletransferservice.control.identity.passwords import Passwords
 from dxlfiletransferservice.control.identity.rememberedpasswords import RememberedPasswords
 from dxlfiletransferservice.control.identity.tokens import Tokens, principal_of
 from dxlfiletransferservice.control.identity.users import Users
+from dxlfiletransferservice.control.identity.wronglogins import WRONG_PASSWORD, WRONG_TOKEN
 from dxlfiletransferservice.control.principals import Principal
-
-WRONG_PASSWORD: Final = "the user or the password is wrong"  # noqa: S105 - a text, no password
-"""The same for users that there are and that there are not."""
-
-WRONG_TOKEN: Final = (  # a text, no token
-    "the token or its password is wrong, or the token has expired or was deleted"  # noqa: S105
-)
-"""The same for all of them, so that nobody who guesses learns anything."""
 
 _SESSION_BYTES: Final = 8
 

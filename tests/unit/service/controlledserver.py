@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from pytest_mock import MockerFixture
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from dxlfiletransferclient.control.errors import CommandError, ErrorKind
 from dxlfiletransferclient.protocol.messages import HelloAnswer
 from dxlfiletransferclient.sealing.keyfile import load_or_make
-from dxlfiletransferservice.command import app
+from tests.unit.service.dxlft import run_dxlft
 
 PUBLIC_KEY = "dxlft1-j0DFrbaPJWJK5bIU6nZ6bslNgp09e14a0bpvPiE4KF8"
 TICKET = "the ticket in the home"
@@ -48,7 +48,7 @@ class ControlledServer:
     def run(self, *arguments: str | Path, **more: Any) -> Result:
         """Run a command in the home."""
         texts = [str(each) for each in arguments]
-        return CliRunner().invoke(app, [*texts, "--home", str(self.home)], **more)
+        return run_dxlft([*texts, "--home", str(self.home)], **more)
 
     def write_ticket(self, ticket: str = TICKET) -> None:
         """Write a ticket as a server does when it starts."""

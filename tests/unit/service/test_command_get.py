@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 from pytest_mock import MockerFixture
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from dxlfiletransferclient.exchange.engine import EngineOptions
 from dxlfiletransferclient.outcomes import Result as Ending
 from dxlfiletransferclient.protocol.messages import Entry, Kind, Overwrite
 from dxlfiletransferclient.receiving.options import GetOptions
 from dxlfiletransferclient.sending.options import Links
-from dxlfiletransferservice.command import ExitCode, app
+from dxlfiletransferservice.command import ExitCode
 from tests.fakeclient import Call, FakeClient, outcome
+from tests.unit.service.dxlft import run_dxlft
 from tests.waiting import wait_until
 
 
@@ -28,7 +29,7 @@ def client(mocker: MockerFixture) -> FakeClient:
 
 
 def get(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, ["get", "--config", "c", *(str(each) for each in arguments)])
+    return run_dxlft(["get", "--config", "c", *(str(each) for each in arguments)])
 
 
 def entry(name: str, kind: Kind = Kind.FILE) -> Entry:

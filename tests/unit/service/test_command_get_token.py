@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from pytest_mock import MockerFixture
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from dxlfiletransferclient.protocol.coding import encode
 from dxlfiletransferclient.protocol.messages import HelloAnswer
@@ -16,12 +16,13 @@ from dxlfiletransferclient.protocol.verbs import Verb
 from dxlfiletransferclient.sealing.admission import SessionPurpose
 from dxlfiletransferclient.sealing.keys import PrivateKey
 from dxlfiletransferservice.admission.desk import AdmissionDesk
-from dxlfiletransferservice.command import ExitCode, app
+from dxlfiletransferservice.command import ExitCode
 from dxlfiletransferservice.command.sharedfiles import identity_of
-from dxlfiletransferservice.control.identity.access import WRONG_TOKEN
+from dxlfiletransferservice.control.identity.wronglogins import WRONG_TOKEN
 from tests.unit.client.scriptedbus import Asked, ScriptedBus
 from tests.unit.service.admitting import BOB, MALLORY, RecordingPurpose
 from tests.unit.service.downloading import Sharer, sharer
+from tests.unit.service.dxlft import run_dxlft
 
 SEGMENT = 1000
 TREE = {"a.txt": b"a", "d/large": bytes(range(256)) * 40, "d/e/c": b""}
@@ -70,7 +71,7 @@ class World:
         self, token: str, *arguments: str | Path, **more: str | dict[str, str | None]
     ) -> Result:
         line = ["get", "--token", token, "-o", self.target, *arguments, "--config", "c"]
-        return CliRunner().invoke(app, [str(each) for each in line], **more)  # type: ignore[arg-type]
+        return run_dxlft([str(each) for each in line], **more)
 
     def got(self) -> dict[str, bytes]:
         """What is in the target; there is nothing else, as parts of files."""
@@ -277,7 +278,7 @@ def test_no_server_that_opens_tokens(world: World) -> None:
     ],
 )
 def test_usage(arguments: list[str], words: str) -> None:
-    result = CliRunner().invoke(app, ["get", *arguments, "--config", "c"])
+    result = run_dxlft(["get", *arguments, "--config", "c"])
     assert result.exit_code == ExitCode.USAGE
     assert words in result.stderr
 

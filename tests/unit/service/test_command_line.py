@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from pytest_mock import MockerFixture
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from dxlfabric.errors import (
     BrokerError,
@@ -15,12 +15,13 @@ from dxlfabric.errors import (
 )
 from dxlfiletransferclient import NoAnswerError, NotConnectedError
 from dxlfiletransferservice import get_version
-from dxlfiletransferservice.command import ExitCode, app
+from dxlfiletransferservice.command import ExitCode
 from dxlfiletransferservice.command.exitcodes import exit_code_for
 from dxlfiletransferservice.command.interrupts import InterruptedTransferError
 from dxlfiletransferservice.home import HomeError, HomeInUseError
 from dxlfiletransferservice.supervisor import ProcessFailedError
 from tests.processes import ROOT
+from tests.unit.service.dxlft import run_dxlft
 
 COMMANDS = [
     *("provision", "broker", "server", "send", "get", "ls", "stat", "rm", "demo"),
@@ -29,7 +30,7 @@ COMMANDS = [
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(each) for each in arguments])
+    return run_dxlft([str(each) for each in arguments])
 
 
 def problem(result: Result) -> str:

@@ -5,14 +5,15 @@ from contextlib import nullcontext
 
 import pytest
 from pytest_mock import MockerFixture
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from dxlfiletransferclient import NoAnswerError, NotConnectedError
 from dxlfiletransferclient.protocol.messages import Entry, Kind
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
-from dxlfiletransferservice.command import ExitCode, app
+from dxlfiletransferservice.command import ExitCode
 from dxlfiletransferservice.command.ls import time_of
 from tests.fakeclient import FakeClient
+from tests.unit.service.dxlft import run_dxlft
 
 NOON = 1_777_636_800_000_000_000
 """2026-05-01, 12:00 UTC, in nanoseconds since 1970."""
@@ -40,7 +41,7 @@ def client(mocker: MockerFixture) -> FakeClient:
 
 def run(*arguments: str) -> Result:
     command, *others = arguments
-    return CliRunner().invoke(app, [command, "--config", "c", *others])
+    return run_dxlft([command, "--config", "c", *others])
 
 
 def problems(result: Result) -> list[str]:

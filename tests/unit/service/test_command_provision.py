@@ -1,14 +1,15 @@
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from dxlfabric.configuration import load_configuration
-from dxlfiletransferservice.command import ExitCode, app
+from dxlfiletransferservice.command import ExitCode
+from tests.unit.service.dxlft import run_dxlft
 
 
 def provision(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, ["provision", *(str(each) for each in arguments)])
+    return run_dxlft(["provision", *(str(each) for each in arguments)])
 
 
 def test_first_and_second_run(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 from pytest_mock import MockerFixture
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from dxlfabric.errors import ConnectError
 from dxlfiletransferclient import NoAnswerError, NotConnectedError
@@ -17,10 +17,11 @@ from dxlfiletransferclient.exchange.engine import EngineOptions
 from dxlfiletransferclient.outcomes import Result as Ending
 from dxlfiletransferclient.protocol.messages import Overwrite
 from dxlfiletransferclient.sending.options import Links, SendOptions
-from dxlfiletransferservice.command import ExitCode, app
+from dxlfiletransferservice.command import ExitCode
 from dxlfiletransferservice.command.send import destination_of, name_for_standard_input
 from dxlfiletransferservice.command.standardinput import StandardInput
 from tests.fakeclient import Call, FakeClient, outcome
+from tests.unit.service.dxlft import run_dxlft
 from tests.waiting import wait_until
 
 GOES_ON = "dxlft: interrupted; the same command goes on where this one stopped"
@@ -45,7 +46,7 @@ def files(tmp_path: Path) -> list[Path]:
 
 def send(*arguments: str | Path, standard_input: bytes | None = None) -> Result:
     command = ["send", "--config", "c", *(str(each) for each in arguments)]
-    return CliRunner().invoke(app, command, input=standard_input)
+    return run_dxlft(command, input=standard_input)
 
 
 def problems(result: Result) -> list[str]:
@@ -269,7 +270,7 @@ def test_no_fabric(mocker: MockerFixture, files: list[Path]) -> None:
 
 
 def test_home_without_a_configuration(tmp_path: Path, files: list[Path]) -> None:
-    result = CliRunner().invoke(app, ["send", str(files[0]), "--home", str(tmp_path)])
+    result = run_dxlft(["send", str(files[0]), "--home", str(tmp_path)])
     assert result.exit_code == ExitCode.CONFIGURATION
     assert f"{tmp_path}/client/dxlclient.config: there is no such" in result.stderr
     assert 'start "dxlft server"' in result.stderr

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 from pytest_mock import MockerFixture
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from dxlfiletransferservice.command import ExitCode, app
+from dxlfiletransferservice.command import ExitCode
 from dxlfiletransferservice.control.database import Database
 from dxlfiletransferservice.control.identity.passwords import Passwords
 from dxlfiletransferservice.control.identity.users import User, Users
+from tests.unit.service.dxlft import run_dxlft
 from tests.unit.service.identities import CHEAP
 
 Line = str | bytes | None
@@ -28,7 +29,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def user(home: Path, *arguments: str, lines: Line = None) -> Result:
-    return CliRunner().invoke(app, ["user", *arguments, "--home", str(home)], input=lines)
+    return run_dxlft(["user", *arguments, "--home", str(home)], input=lines)
 
 
 def problem(result: Result) -> str:
@@ -201,7 +202,7 @@ def test_home_that_is_a_file(home: Path) -> None:
 
 
 def test_help_without_a_command(home: Path) -> None:
-    result = CliRunner().invoke(app, ["user"])
+    result = run_dxlft(["user"])
     assert result.exit_code == 0
     assert "Examples:\n    dxlft user add jsmith\n" in result.stdout
     assert "\\b" not in result.stdout

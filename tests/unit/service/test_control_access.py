@@ -8,10 +8,10 @@ from pytest_mock import MockerFixture
 
 from dxlfiletransferclient.control.errors import AuthenticationError, CommandError, ErrorKind
 from dxlfiletransferservice.control.commands import Login
-from dxlfiletransferservice.control.identity.access import WRONG_PASSWORD, WRONG_TOKEN
 from dxlfiletransferservice.control.identity.localticket import LocalTicket, read_local_ticket
 from dxlfiletransferservice.control.identity.passwords import Cost, Passwords
 from dxlfiletransferservice.control.identity.users import Users
+from dxlfiletransferservice.control.identity.wronglogins import WRONG_PASSWORD, WRONG_TOKEN
 from dxlfiletransferservice.control.principals import Principal
 from tests.unit.service.identities import Control, controlled
 
