@@ -137,6 +137,10 @@ class Channel(asyncio.BufferedProtocol):
         self._socket = transport.get_extra_info("socket")
         address = transport.get_extra_info("peername")
         self.peer = f"{address[0]} port {address[1]}" if address else "a lost peer"
+        if self._socket is not None:
+            # asyncio leaves it out for sockets that a listener without a protocol number accepts,
+            # and then every second small packet to a client waits 40 ms for its acknowledgement.
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport.set_write_buffer_limits(0)
         if not self._hub.opened(self):
             self.close(flush=False)

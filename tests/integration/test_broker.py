@@ -11,11 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
+from pytest_mock import MockerFixture
 
 from dxlfabric import mqtt
 from dxlfabric.broker import EmbeddedBroker
 from dxlfabric.certificates import Provisioned
-from dxlfabric.channel import BrokerLimits
+from dxlfabric.channel import BrokerLimits, Channel
 from dxlfabric.credentials import Credentials
 from dxlfabric.errors import BrokerError, CertificateError
 from dxlfabric.message import Event, Request, decode, encode
@@ -53,6 +54,17 @@ def test_tls_1_2_with_the_old_clients_only_cipher(
         assert connection.cipher() == ("AES128-SHA256", "TLSv1.2", 128)
         connection.sendall(mqtt.encode(mqtt.Connect("old")))
         assert connection.recv(100) == mqtt.encode(mqtt.ConnAck())
+
+
+def test_small_packets_do_not_wait_for_acknowledgements(
+    broker: EmbeddedBroker, credentials: Credentials, mocker: MockerFixture
+) -> None:
+    made = mocker.spy(Channel, "connection_made")
+    with RawClient(broker.port, credentials) as client:
+        client.connect()
+        ((_, transport),) = (call.args for call in made.call_args_list)
+        accepted = transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_modern_clients_get_tls_1_3(client: RawClient) -> None:
