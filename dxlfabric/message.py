@@ -210,14 +210,20 @@ def encode(message: Message) -> Encoded:
     return Encoded(head, message.payload, b"".join(_tail(message)))
 
 
-def _tail(message: Message) -> list[bytes]:
-    tail: list[bytes] = []
+def pack_particulars(message: Message) -> list[bytes]:
+    """Return what only the message's type has, packed: it goes right behind the payload."""
+    packed: list[bytes] = []
     if isinstance(message, Request):
-        tail += (pack_text(message.reply_to_topic), pack_text(message.service_id))
+        packed += (pack_text(message.reply_to_topic), pack_text(message.service_id))
     elif isinstance(message, Response):
-        tail += (pack_text(message.request_message_id), pack_text(message.service_id))
+        packed += (pack_text(message.request_message_id), pack_text(message.service_id))
     if isinstance(message, ErrorResponse):
-        tail += (pack_integer(message.error_code), pack_text(message.error_message))
+        packed += (pack_integer(message.error_code), pack_text(message.error_message))
+    return packed
+
+
+def _tail(message: Message) -> list[bytes]:
+    tail = pack_particulars(message)
     if message.version >= 1:
         flat = [text for pair in message.other_fields.items() for text in pair]
         tail.append(pack_texts(flat))

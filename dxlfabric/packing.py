@@ -49,7 +49,7 @@ def raw_header(length: int) -> bytes:
     if length < _FIXED_RAW_LIMIT:
         return bytes((_FIXED_RAW | length,))
     if length <= 0xFFFF:
-        return struct.pack(">BH", _RAW_16, length)
+        return bytes((_RAW_16, length >> 8, length & 0xFF))
     return struct.pack(">BI", _RAW_32, length)
 
 
@@ -73,16 +73,78 @@ def pack_text(text: str) -> bytes:
     return raw_header(len(encoded)) + encoded
 
 
+def array_header(count: int) -> bytes:
+    """Return the bytes that go before the ``count`` objects of an array (0 to 2**32 - 1)."""
+    if count < _FIXED_ARRAY_LIMIT:
+        return bytes((_FIXED_ARRAY | count,))
+    if count <= 0xFFFF:
+        return bytes((_ARRAY_16, count >> 8, count & 0xFF))
+    return struct.pack(">BI", _ARRAY_32, count)
+
+
 def pack_texts(texts: "list[str] | tuple[str, ...]") -> bytes:
     """Return an array of raws."""
-    count = len(texts)
-    if count < _FIXED_ARRAY_LIMIT:
-        header = bytes((_FIXED_ARRAY | count,))
-    elif count <= 0xFFFF:
-        header = struct.pack(">BH", _ARRAY_16, count)
-    else:
-        header = struct.pack(">BI", _ARRAY_32, count)
-    return header + b"".join(map(pack_text, texts))
+    return array_header(len(texts)) + b"".join(map(pack_text, texts))
+
+
+def take_raws(data: bytes, position: int, count: int, taken: list[bytes]) -> int:
+    """Take raws that are packed as here, without the forms that others may choose.
+
+    Args:
+        data: Packed objects.
+        position: Where the first raw begins.
+        count: How many follow each other there.
+        taken: Where their contents go; cut short where the input ends within one.
+
+    Returns:
+        Where the last one ends, or should: it may be behind the end of the input.
+
+    Raises:
+        IndexError: The input ends early.
+        ValueError: There is another object, or a longer form of this one.
+    """
+    for _ in range(count):
+        code = data[position]
+        if _FIXED_RAW <= code < _FIXED_RAW + _FIXED_RAW_LIMIT:
+            start = position + 1
+            position = start + code - _FIXED_RAW
+        elif code == _RAW_16:
+            start = position + 3
+            position = start + (data[position + 1] << 8) + data[position + 2]
+            if position < start + _FIXED_RAW_LIMIT:
+                raise ValueError("a short string in a long form")
+        else:
+            raise ValueError("a string in a form of its own, or none")
+        taken.append(data[start:position])
+    return position
+
+
+def take_array(data: bytes, position: int) -> tuple[int, int]:
+    """Read an array's header as :func:`take_raws` does; return its count and where it ends."""
+    code = data[position]
+    if _FIXED_ARRAY <= code < _FIXED_ARRAY + _FIXED_ARRAY_LIMIT:
+        return code - _FIXED_ARRAY, position + 1
+    if code == _ARRAY_16:
+        count = (data[position + 1] << 8) + data[position + 2]
+        if count >= _FIXED_ARRAY_LIMIT:
+            return count, position + 3
+    raise ValueError("an array in a form of its own, or none")
+
+
+def take_raw_header(data: bytes, position: int) -> tuple[int, int]:
+    """Read what goes before a raw; return the raw's length and where it begins.
+
+    It takes every form that this module writes, of whatever length; raises as :func:`take_raws`.
+    """
+    code = data[position]
+    if _FIXED_RAW <= code < _FIXED_RAW + _FIXED_RAW_LIMIT:
+        return code - _FIXED_RAW, position + 1
+    if code == _RAW_16:
+        return (data[position + 1] << 8) + data[position + 2], position + 3
+    if code == _RAW_32:
+        high = (data[position + 1] << 24) + (data[position + 2] << 16)
+        return high + (data[position + 3] << 8) + data[position + 4], position + 5
+    raise ValueError("a string in a form of its own, or none")
 
 
 class Unpacker:

@@ -1,14 +1,14 @@
 """Where messages go: the heart of a broker, without its connections.
 
 Calls come in the order in which packets arrive; each returns what to send to whom. A payload is
-never decoded and never copied: what goes out refers to the buffer that it came in with.
+never decoded and never copied: what goes out refers to the buffer that it came in with. Of the rest
+of a message, only what routing takes is read; those that the broker itself answers are decoded.
 """
 
-import dataclasses
 import logging
 import uuid
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
 
 from dxlfabric import topics
 from dxlfabric.answers import (
@@ -20,19 +20,23 @@ from dxlfabric.answers import (
     to_json,
     unregistered,
 )
+from dxlfabric.envelope import Envelope, Stamp
+from dxlfabric.envelope import read as read_envelope
 from dxlfabric.errors import MalformedMessageError
 from dxlfabric.message import (
     VERSION_OF_BROKERS,
     Body,
+    Encoded,
     ErrorResponse,
     Event,
-    Message,
+    MessageType,
     Request,
     Response,
     decode,
     encode,
 )
 from dxlfabric.mqtt import Publish, publish_header
+from dxlfabric.packing import array_header, pack_texts
 from dxlfabric.registry import ClientIdentity, Registration, ServiceRegistry
 
 logger = logging.getLogger(__name__)
@@ -42,8 +46,8 @@ SERVICE_NOT_FOUND = 0x80000001 - 0x1_0000_0000
 
 SERVICE_NOT_FOUND_TEXT = "unable to locate service for request"
 
-CERTIFICATES_FIELD = "dxl.certs"
-"""Other field in which a broker names the sender's certificates, root first."""
+_REQUEST: Final = int(MessageType.REQUEST)
+_ERROR: Final = int(MessageType.ERROR)
 
 
 class Delivery(NamedTuple):
@@ -68,8 +72,10 @@ class Router:
 
     def __init__(self, description: BrokerDescription) -> None:
         self._broker_id = description.broker_id
+        self._to_one_here = pack_texts((description.broker_id,)) + array_header(1)
         self._started = description.started
         self._clients: dict[str, ClientIdentity] = {}
+        self._stamps: dict[str, Stamp] = {}
         self._filters: dict[str, set[str]] = {}
         self._subscriptions = topics.Subscriptions()
         self._registry = ServiceRegistry()
@@ -84,12 +90,14 @@ class Router:
     def connect(self, client: ClientIdentity) -> None:
         """Add a connection."""
         self._clients[client.instance] = client
+        self._stamps[client.instance] = Stamp.of(client, self._broker_id)
         self._filters[client.instance] = set()
 
     def disconnect(self, instance: str) -> list[Delivery]:
         """Remove a connection and its subscriptions; its services stay registered."""
         deliveries: list[Delivery] = []
         self._clients.pop(instance, None)
+        self._stamps.pop(instance, None)
         for filter_ in sorted(self._filters.pop(instance, ())):
             if self._subscriptions.remove(instance, filter_):
                 deliveries += self._topic_changed(topics.TOPIC_REMOVED, filter_)
@@ -134,15 +142,18 @@ class Router:
             )
             return []
         try:
-            message = decode(packet.payload)
+            envelope = read_envelope(packet.payload)
         except MalformedMessageError:
             return self._relay(packet)
-        message = self._stamp(message, sender)
-        if isinstance(message, Request):
-            return self._request(packet.topic, message, sender, now)
-        deliveries = self._deliver(packet.topic, message)
-        if isinstance(message, ErrorResponse):
-            deliveries += self._disowned(message, sender)
+        if envelope.message_type == _REQUEST:
+            return self._request(packet, envelope, sender, now)
+        recipients = self._recipients(packet.topic, envelope)
+        deliveries: list[Delivery] = []
+        if recipients:
+            stamped = envelope.stamped(self._stamps[instance])
+            deliveries = self._send(recipients, packet.topic, stamped)
+        if envelope.message_type == _ERROR:
+            deliveries += self._disowned(packet, sender)
         return deliveries
 
     def sweep(self, now: float) -> list[Delivery]:
@@ -151,65 +162,53 @@ class Router:
         expired = self._registry.remove_expired(now)
         return self._notify(unregistered(registration) for registration in expired)
 
-    def _stamp(self, message: Message, sender: ClientIdentity) -> Message:
-        """Return the message with the sender as the broker knows it, whatever it says itself."""
-        fields = {CERTIFICATES_FIELD: ";".join(sender.certificates)}
-        for name, value in message.other_fields.items():
-            fields.setdefault(name, value)
-        return dataclasses.replace(
-            message,
-            version=VERSION_OF_BROKERS,
-            source_broker_id=self._broker_id,
-            source_client_id=sender.client_id,
-            source_client_instance=sender.instance,
-            other_fields=fields,
-        )
-
     def _request(
-        self, topic: str, request: Request, sender: ClientIdentity, now: float
+        self, packet: Publish, envelope: Envelope, sender: ClientIdentity, now: float
     ) -> list[Delivery]:
+        topic = packet.topic
         if topic in self._answers:
-            return self._answer(topic, request, sender, now)
-        if request.service_id:
-            registration = self._registry.get(request.service_id)
+            return self._answer(packet, sender, now)
+        if envelope.service_id:
+            registration = self._registry.get(envelope.service_id)
         else:
             registration = self._registry.next(topic)
-        if registration is None or topic not in registration.topics or not self._is_here(request):
-            return self._not_found(request, sender, request.service_id)
+        if registration is None or topic not in registration.topics or not self._is_here(envelope):
+            return self._not_found(packet, sender, envelope.service_id)
         if not self._takes(registration, topic):
             self._registry.remove(registration.service_id)
-            deliveries = self._not_found(request, sender, registration.service_id)
+            deliveries = self._not_found(packet, sender, registration.service_id)
             return deliveries + self._notify([unregistered(registration)])
-        chosen = dataclasses.replace(
-            request,
-            broker_ids=(self._broker_id,),
-            client_ids=(registration.owner.instance,),
-            service_id=registration.service_id,
+        instance = registration.owner.instance
+        assigned = envelope.assigned(
+            self._stamps[sender.instance],
+            self._to_one_here + self._stamps[instance].instance,
+            registration.service_id,
         )
-        return self._send((registration.owner.instance,), topic, chosen)
+        return self._send((instance,), topic, assigned)
 
     def _takes(self, registration: Registration, topic: str) -> bool:
         """Tell whether the client behind a registration is connected and listens."""
         return self._subscriptions.subscribes(registration.owner.instance, topic)
 
-    def _is_here(self, message: Message) -> bool:
-        return not message.broker_ids or self._broker_id in message.broker_ids
+    def _is_here(self, envelope: Envelope) -> bool:
+        return not envelope.broker_ids or self._broker_id in envelope.broker_ids
 
-    def _answer(
-        self, topic: str, request: Request, sender: ClientIdentity, now: float
-    ) -> list[Delivery]:
+    def _answer(self, packet: Publish, sender: ClientIdentity, now: float) -> list[Delivery]:
+        request = _decoded_request(packet)
         try:
-            answer = self._answers.answer(topic, bytes(request.payload), sender, now)
+            answer = self._answers.answer(packet.topic, bytes(request.payload), sender, now)
         except RefusedError as error:
-            logger.warning("refused: client %s on %s: %s", sender.client_id, topic, error)
+            logger.warning("refused: client %s on %s: %s", sender.client_id, packet.topic, error)
             return self._reply(request, sender, self._error(request, sender, "", 0, str(error)))
         if answer is None:
             return []
         response = Response(**self._own(request, sender), payload=answer.payload)
         return self._notify(answer.notices) + self._reply(request, sender, response)
 
-    def _disowned(self, error: ErrorResponse, sender: ClientIdentity) -> list[Delivery]:
+    def _disowned(self, packet: Publish, sender: ClientIdentity) -> list[Delivery]:
         """Remove a service whose own client says that it has no such service."""
+        error = decode(packet.payload)
+        assert isinstance(error, ErrorResponse)  # noqa: S101 - so says its envelope
         if error.error_code & 0xFFFF_FFFF != SERVICE_NOT_FOUND & 0xFFFF_FFFF:
             return []
         registration = self._registry.get(error.service_id)
@@ -219,8 +218,9 @@ class Router:
         return self._notify([unregistered(registration)])
 
     def _not_found(
-        self, request: Request, sender: ClientIdentity, service_id: str
+        self, packet: Publish, sender: ClientIdentity, service_id: str
     ) -> list[Delivery]:
+        request = _decoded_request(packet)
         error = self._error(request, sender, service_id, SERVICE_NOT_FOUND, SERVICE_NOT_FOUND_TEXT)
         return self._reply(request, sender, error)
 
@@ -253,7 +253,7 @@ class Router:
         topic = request.reply_to_topic
         if not topic or not self._subscriptions.subscribes(sender.instance, topic):
             return []
-        return self._send((sender.instance,), topic, response)
+        return self._send((sender.instance,), topic, encode(response))
 
     def _topic_changed(self, event: str, filter_: str) -> list[Delivery]:
         if filter_.startswith(topics.REPLY_PREFIX):
@@ -274,32 +274,34 @@ class Router:
                 payload=to_json(notice.content),
                 other_fields=notice.other_fields,
             )
-            deliveries += self._deliver(notice.topic, event)
+            recipients = self._subscriptions.subscribers(notice.topic)
+            deliveries += self._send(recipients, notice.topic, encode(event))
         return deliveries
 
-    def _deliver(self, topic: str, message: Message) -> list[Delivery]:
-        """Send to all subscribers, or to those that the message names."""
-        if not self._is_here(message):
+    def _recipients(self, topic: str, envelope: Envelope) -> list[str]:
+        """Return all subscribers, or those that the message names."""
+        if not self._is_here(envelope):
             return []
         recipients = self._subscriptions.subscribers(topic)
-        if message.client_ids:
-            named = set(message.client_ids)
-            recipients = [
-                one for one in recipients if one in named or self._clients[one].client_id in named
-            ]
-        return self._send(recipients, topic, message)
+        if not envelope.client_ids:
+            return recipients
+        named = set(envelope.client_ids)
+        return [one for one in recipients if one in named or self._clients[one].client_id in named]
 
     def _relay(self, packet: Publish) -> list[Delivery]:
         """Send a payload that is no DXL message on as it is."""
         recipients = self._subscriptions.subscribers(packet.topic)
-        header = publish_header(packet.topic, len(packet.payload))
-        self._sent += len(recipients)
-        return [Delivery(one, (header, packet.payload)) for one in recipients]
+        return self._send(recipients, packet.topic, Encoded(b"", packet.payload, b""))
 
-    def _send(self, recipients: Iterable[str], topic: str, message: Message) -> list[Delivery]:
-        head, payload, tail = encode(message)
+    def _send(self, recipients: Sequence[str], topic: str, message: Encoded) -> list[Delivery]:
+        head, payload, tail = message
         header = publish_header(topic, len(head) + len(payload) + len(tail))
         pieces = (header + head, payload, tail)
-        deliveries = [Delivery(one, pieces) for one in recipients]
-        self._sent += len(deliveries)
-        return deliveries
+        self._sent += len(recipients)
+        return [Delivery(one, pieces) for one in recipients]
+
+
+def _decoded_request(packet: Publish) -> Request:
+    request = decode(packet.payload)
+    assert isinstance(request, Request)  # noqa: S101 - so says its envelope
+    return request

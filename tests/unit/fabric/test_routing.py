@@ -3,9 +3,10 @@ import json
 import pytest
 
 from dxlfabric import topics
+from dxlfabric.envelope import CERTIFICATES_FIELD
 from dxlfabric.message import ErrorResponse, Event, Request, Response, encode
 from dxlfabric.mqtt import Publish
-from dxlfabric.routing import CERTIFICATES_FIELD, SERVICE_NOT_FOUND
+from dxlfabric.routing import SERVICE_NOT_FOUND
 from tests.unit.fabric.fabricfixtures import (
     BROKER,
     Fabric,
