@@ -13,7 +13,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,7 +24,7 @@ from dxlfabric.packets import OversizedPacketError, PacketReader
 from dxlfabric.pieces import next_piece
 from dxlfabric.registry import ClientIdentity
 from dxlfabric.routing import Delivery, Router
-from dxlfabric.session import Reaction, Session
+from dxlfabric.session import Session
 from dxlfabric.tls import SecureStream
 
 logger = logging.getLogger(__name__)
@@ -103,6 +103,12 @@ class Channel(asyncio.BufferedProtocol):
     Args:
         hub: The broker.
         context: For the TLS of its connections.
+
+    Attributes:
+        congested: Whether more bytes wait for the client than the limit allows.
+        peer: The client's address, for people.
+        identity: Who the client is, once it has proved it.
+        closed: Done once the connection is gone.
     """
 
     def __init__(self, hub: Hub, context: ssl.SSLContext) -> None:
@@ -114,21 +120,16 @@ class Channel(asyncio.BufferedProtocol):
         self._session: Session | None = None
         self._waiting: deque[Body] = deque()
         self._waiting_bytes = 0
-        self._congested = False
         self._network_full = False
         self._held = False
         self._closing = False
         self._received_at = self._progress_at = self._opened_at = time.monotonic()
         self._encrypted_bytes = 0
         self._delivered_bytes = 0
+        self.congested = False
         self.peer = "?"
         self.identity: ClientIdentity | None = None
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    @property
-    def congested(self) -> bool:
-        """Whether more bytes wait for the client than the limit allows."""
-        return self._congested
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the conversation."""
@@ -187,9 +188,10 @@ class Channel(asyncio.BufferedProtocol):
         if self._closing:
             return
         for piece in pieces:
-            if len(piece):
+            size = len(piece)
+            if size:
                 self._waiting.append(piece)
-                self._waiting_bytes += len(piece)
+                self._waiting_bytes += size
         self._send_waiting()
 
     def pause(self) -> None:
@@ -307,15 +309,12 @@ class Channel(asyncio.BufferedProtocol):
             if self._closing or self._session is None:
                 return
             reaction = self._session.receive(packet, time.time())
-            self._hub.deliver(self._outcome(reaction), self)
+            if reaction.reply and self.identity is not None:
+                own = Delivery(self.identity.instance, (reaction.reply,))
+                self._hub.deliver((own,), self)
+            self._hub.deliver(reaction.deliveries, self)
             if reaction.close is not None:
                 self._end(reaction.close, flush=bool(reaction.reply))
-
-    def _outcome(self, reaction: Reaction) -> Iterator[Delivery]:
-        """Yield the client's own reply, then what goes to others."""
-        if reaction.reply and self.identity is not None:
-            yield Delivery(self.identity.instance, (reaction.reply,))
-        yield from reaction.deliveries
 
     def _send_waiting(self) -> None:
         """Encrypt and send as much as the network takes."""
@@ -334,9 +333,9 @@ class Channel(asyncio.BufferedProtocol):
     def _keep_books(self) -> None:
         """Tell the hub when a client that was too slow has caught up."""
         if self._waiting_bytes > self._hub.limits.waiting:
-            self._congested = True
-        elif self._congested and self._waiting_bytes <= self._hub.limits.drained:
-            self._congested = False
+            self.congested = True
+        elif self.congested and self._waiting_bytes <= self._hub.limits.drained:
+            self.congested = False
             self._hub.drained(self)
 
     def _encrypt_some(self) -> None:
@@ -344,8 +343,9 @@ class Channel(asyncio.BufferedProtocol):
         room = SEND_SIZE
         while self._waiting and room > 0:
             piece = next_piece(self._waiting, room)
-            room -= len(piece)
-            self._waiting_bytes -= len(piece)
+            size = len(piece)
+            room -= size
+            self._waiting_bytes -= size
             self._stream.write(piece)
 
     def _send_encrypted(self) -> None:

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from dxlfabric.errors import MalformedPacketError
 from dxlfabric.message import Body
@@ -152,6 +152,7 @@ _WITH_IDENTIFIER = {
     PacketType.UNSUBACK,
 }
 _EMPTY = {PacketType.PINGREQ, PacketType.PINGRESP, PacketType.DISCONNECT}
+_PUBLISH: Final = int(PacketType.PUBLISH)
 _FLAGS = {PacketType.PUBREL: 2, PacketType.SUBSCRIBE: 2, PacketType.UNSUBSCRIBE: 2}
 
 
@@ -163,12 +164,12 @@ def fixed_header(packet_type: PacketType, flags: int, remaining_length: int) -> 
     """
     if not 0 <= remaining_length <= LARGEST_REMAINING_LENGTH:
         raise ValueError(f"a packet of {remaining_length} bytes is more than MQTT allows")
-    header = bytearray(((packet_type << 4) | flags,))
-    while True:
-        remaining_length, digit = divmod(remaining_length, 0x80)
-        header.append(digit | 0x80 if remaining_length else digit)
-        if not remaining_length:
-            return bytes(header)
+    header = [(packet_type << 4) | flags]
+    while remaining_length > 0x7F:
+        header.append(remaining_length & 0x7F | 0x80)
+        remaining_length >>= 7
+    header.append(remaining_length)
+    return bytes(header)
 
 
 def publish_header(topic: str, length: int) -> bytes:
@@ -216,14 +217,14 @@ def decode(first_byte: int, body: memoryview) -> Packet:
     Raises:
         MalformedPacketError: The bytes are no packet of MQTT 3.1 or 3.1.1.
     """
+    if first_byte >> 4 == _PUBLISH:
+        return _publish(first_byte & 0x0F, body)
     try:
         packet_type = PacketType(first_byte >> 4)
     except ValueError as error:
         raise MalformedPacketError(f"{first_byte >> 4} is no type of a packet") from error
     flags = first_byte & 0x0F
     cursor = _Cursor(body)
-    if packet_type is PacketType.PUBLISH:
-        return _publish(flags, cursor)
     if flags != _FLAGS.get(packet_type, 0):
         raise MalformedPacketError(f"{packet_type.name} with flags {flags}")
     packet = _other(packet_type, cursor)
@@ -265,15 +266,25 @@ def _filters(cursor: "_Cursor") -> Iterator[tuple[str, int]]:
         yield name, qos
 
 
-def _publish(flags: int, cursor: "_Cursor") -> Publish:
+def _publish(flags: int, body: memoryview) -> Publish:
     qos = (flags >> 1) & 3
     if qos == 3:
         raise MalformedPacketError("PUBLISH with quality of service 3")
-    topic = cursor.text()
+    size = len(body)
+    topic_end = 2 + ((body[0] << 8) | body[1]) if size > 1 else 2
+    if topic_end > size:
+        raise _ends_early(body)
+    topic = _read_text(body[2:topic_end])
     if not topic or "+" in topic or "#" in topic:
         raise MalformedPacketError(f"PUBLISH to {topic[:80]!r}, which is no name of a topic")
-    packet_id = cursor.short() if qos else 0
-    return Publish(topic, cursor.rest(), qos, bool(flags & 1), bool(flags & 8), packet_id)
+    start = topic_end
+    packet_id = 0
+    if qos:
+        start += 2
+        if start > size:
+            raise _ends_early(body)
+        packet_id = (body[topic_end] << 8) | body[topic_end + 1]
+    return Publish(topic, body[start:], qos, bool(flags & 1), bool(flags & 8), packet_id)
 
 
 def _connect(cursor: "_Cursor") -> Connect:
@@ -306,6 +317,20 @@ def _text(text: str) -> bytes:
     return _SHORT.pack(len(encoded)) + encoded
 
 
+def _read_text(encoded: memoryview) -> str:
+    try:
+        text = str(encoded, "utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedPacketError(f"text that is not UTF-8: {error.reason}") from error
+    if "\0" in text:
+        raise MalformedPacketError("text with a NUL character")
+    return text
+
+
+def _ends_early(body: memoryview) -> MalformedPacketError:
+    return MalformedPacketError(f"a packet ends early, after {len(body)} bytes")
+
+
 class _Cursor:
     __slots__ = ("_body", "_position")
 
@@ -328,13 +353,7 @@ class _Cursor:
         return self._take(self.short())
 
     def text(self) -> str:
-        try:
-            text = str(self.data(), "utf-8")
-        except UnicodeDecodeError as error:
-            raise MalformedPacketError(f"text that is not UTF-8: {error.reason}") from error
-        if "\0" in text:
-            raise MalformedPacketError("text with a NUL character")
-        return text
+        return _read_text(self.data())
 
     def rest(self) -> memoryview:
         return self._take(self.remaining)
@@ -346,6 +365,6 @@ class _Cursor:
     def _take(self, count: int) -> memoryview:
         start = self._position
         if count > len(self._body) - start:
-            raise MalformedPacketError(f"a packet ends early, after {len(self._body)} bytes")
+            raise _ends_early(self._body)
         self._position = start + count
         return self._body[start : start + count]

@@ -4,7 +4,7 @@ The reader lends its memory to whoever reads the connection: a large packet is r
 into the buffer that its payload is later sent from, so its bytes are never copied here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from dxlfabric import mqtt
 from dxlfabric.buffers import Buffers
@@ -84,19 +84,21 @@ class PacketReader:
             return self._scratch
         return self._body[self._filled :]
 
-    def wrote(self, count: int) -> Iterator[mqtt.Packet]:
-        """Take note of ``count`` bytes written to :meth:`buffer` and yield complete packets.
+    def wrote(self, count: int) -> Iterable[mqtt.Packet]:
+        """Take note of ``count`` bytes written to :meth:`buffer` and give complete packets.
 
-        The iterator must be used up before the next call of :meth:`buffer`.
+        They must be used up before the next call of :meth:`buffer`. An error that comes after
+        complete packets is raised when those are used up.
 
         Raises:
             MalformedPacketError: The stream holds something that is no packet.
             OversizedPacketError: A packet is over the limit.
         """
-        if self._body is None:
+        body = self._body
+        if body is None:
             return self._scan(self._scratch[:count])
         self._filled += count
-        return self._complete()
+        return () if self._filled < len(body) else (self._complete(body),)
 
     def feed(self, data: Body) -> Iterator[mqtt.Packet]:
         """Copy ``data`` in and yield complete packets; raise as :meth:`wrote` does."""
@@ -110,15 +112,20 @@ class PacketReader:
 
     def _scan(self, data: memoryview) -> Iterator[mqtt.Packet]:
         position = 0
-        while position < len(data):
+        end = len(data)
+        while position < end:
             position = self._scan_header(data, position)
-            if self._body is None:
+            body = self._body
+            if body is None:
                 return
-            count = min(len(self._body) - self._filled, len(data) - position)
-            self._body[self._filled : self._filled + count] = data[position : position + count]
+            begun = data[position : position + self._length]
+            count = len(begun)
+            body[:count] = begun
             position += count
-            self._filled += count
-            yield from self._complete()
+            if count == self._length:
+                yield self._complete(body)
+            else:
+                self._filled = count
 
     def _scan_header(self, data: memoryview, position: int) -> int:
         """Read on in the fixed header; make the packet's body once the header is whole."""
@@ -131,25 +138,19 @@ class PacketReader:
             self._length |= (digit & 0x7F) << self._shift
             self._shift += 7
             if digit < 0x80:
-                self._begin_body()
+                if self._length > self._limit:
+                    raise OversizedPacketError(self._length, self._limit)
+                self._body = self._buffers.take(self._length)
                 break
             if self._shift == 7 * _LENGTH_BYTES:
                 raise MalformedPacketError("a packet's length has more than four bytes")
         return position
 
-    def _begin_body(self) -> None:
-        if self._length > self._limit:
-            raise OversizedPacketError(self._length, self._limit)
-        self._body = self._buffers.take(self._length)
-        self._filled = 0
-
-    def _complete(self) -> Iterator[mqtt.Packet]:
-        body = self._body
-        if body is None or self._filled < len(body):
-            return
+    def _complete(self, body: memoryview) -> mqtt.Packet:
         first_byte = self._first_byte
         self._first_byte = -1
         self._length = 0
         self._shift = 0
         self._body = None
-        yield mqtt.decode(first_byte, body)
+        self._filled = 0
+        return mqtt.decode(first_byte, body)

@@ -12,6 +12,7 @@ from dxlfabric.errors import MalformedMessageError
 _NIL = 0xC0
 _FIXED_RAW = 0xA0
 _FIXED_RAW_LIMIT = 0x20
+_FIXED_RAW_END = _FIXED_RAW + _FIXED_RAW_LIMIT
 _FIXED_ARRAY = 0x90
 _FIXED_ARRAY_LIMIT = 0x10
 _RAW_8 = 0xD9
@@ -105,7 +106,7 @@ def take_raws(data: bytes, position: int, count: int, taken: list[bytes]) -> int
     """
     for _ in range(count):
         code = data[position]
-        if _FIXED_RAW <= code < _FIXED_RAW + _FIXED_RAW_LIMIT:
+        if _FIXED_RAW <= code < _FIXED_RAW_END:
             start = position + 1
             position = start + code - _FIXED_RAW
         elif code == _RAW_16:
@@ -137,7 +138,7 @@ def take_raw_header(data: bytes, position: int) -> tuple[int, int]:
     It takes every form that this module writes, of whatever length; raises as :func:`take_raws`.
     """
     code = data[position]
-    if _FIXED_RAW <= code < _FIXED_RAW + _FIXED_RAW_LIMIT:
+    if _FIXED_RAW <= code < _FIXED_RAW_END:
         return code - _FIXED_RAW, position + 1
     if code == _RAW_16:
         return (data[position + 1] << 8) + data[position + 2], position + 3
@@ -177,7 +178,7 @@ class Unpacker:
     def raw(self) -> memoryview:
         """Read a raw; return a view of the input. A nil is read as an empty raw."""
         code = self._code()
-        if _FIXED_RAW <= code < _FIXED_RAW + _FIXED_RAW_LIMIT:
+        if _FIXED_RAW <= code < _FIXED_RAW_END:
             length = code - _FIXED_RAW
         elif _RAW_8 <= code <= _RAW_32:
             length = self._unpack(_LENGTHS[code])

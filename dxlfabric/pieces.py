@@ -18,15 +18,20 @@ def next_piece(waiting: deque[Body], room: int) -> Body:
         room: Bytes that are wanted at most, above 0; small pieces may be a little more.
     """
     piece = waiting.popleft()
-    if len(piece) > room:
+    size = len(piece)
+    if size > room:
         view = memoryview(piece)
         waiting.appendleft(view[room:])
         return view[:room]
-    if len(piece) > SMALL_PIECE or not waiting:
+    if size > SMALL_PIECE or not waiting:
+        return piece
+    size += len(waiting[0])
+    if size > SMALL_PIECE:
         return piece
     small = [piece]
-    size = len(piece)
-    while waiting and size + len(waiting[0]) <= SMALL_PIECE:
+    while size <= SMALL_PIECE:
         small.append(waiting.popleft())
-        size += len(small[-1])
-    return b"".join(small) if len(small) > 1 else piece
+        if not waiting:
+            break
+        size += len(waiting[0])
+    return b"".join(small)

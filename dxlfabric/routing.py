@@ -1,8 +1,9 @@
 """Where messages go: the heart of a broker, without its connections.
 
 Calls come in the order in which packets arrive; each returns what to send to whom. A payload is
-never decoded and never copied: what goes out refers to the buffer that it came in with. Of the rest
-of a message, only what routing takes is read; those that the broker itself answers are decoded.
+never decoded, and a large one never copied: what goes out refers to the buffer that it came in
+with. Of the rest of a message, only what routing takes is read; those that the broker itself
+answers are decoded.
 """
 
 import logging
@@ -37,6 +38,7 @@ from dxlfabric.message import (
 )
 from dxlfabric.mqtt import Publish, publish_header
 from dxlfabric.packing import array_header, pack_texts
+from dxlfabric.pieces import SMALL_PIECE
 from dxlfabric.registry import ClientIdentity, Registration, ServiceRegistry
 
 logger = logging.getLogger(__name__)
@@ -296,7 +298,9 @@ class Router:
     def _send(self, recipients: Sequence[str], topic: str, message: Encoded) -> list[Delivery]:
         head, payload, tail = message
         header = publish_header(topic, len(head) + len(payload) + len(tail))
-        pieces = (header + head, payload, tail)
+        pieces: tuple[Body, ...] = (header + head, payload, tail)
+        if len(payload) <= SMALL_PIECE:
+            pieces = (b"".join(pieces),)
         self._sent += len(recipients)
         return [Delivery(one, pieces) for one in recipients]
 

@@ -117,6 +117,15 @@ def test_the_payload_lies_where_it_was_received() -> None:
     assert packet.payload.obj is memory.obj
 
 
+def test_packets_before_a_malformed_one_are_read() -> None:
+    reader = PacketReader()
+    ping = mqtt.encode(mqtt.Signal(PacketType.PINGREQ))
+    packets = iter(reader.feed(ping + b"\xf0\x00"))
+    assert next(packets) == mqtt.Signal(PacketType.PINGREQ)
+    with pytest.raises(MalformedPacketError, match="15 is no type"):
+        next(packets)
+
+
 def test_too_long_a_packet_is_refused_before_it_is_stored() -> None:
     reader = PacketReader(limit=1_048_576)
     announced = mqtt.fixed_header(PacketType.PUBLISH, 0, 200_000_000)
@@ -153,6 +162,10 @@ def test_a_packet_of_just_the_limit_is_read() -> None:
         (b"\x30\x03\0\x01\0", "NUL"),
         (b"\x30\x03\0\x01\xff", "not UTF-8"),
         (b"\x30\x03\0\x05t", "ends early"),
+        (b"\x30\x00", "ends early, after 0 bytes"),
+        (b"\x30\x01\0", "ends early, after 1 bytes"),
+        (b"\x32\x04\0\x01t1", "ends early, after 4 bytes"),
+        (b"\x32\x03\0\x01#", "no name of a topic"),
         (b"\x82\x02\0\x01", "SUBSCRIBE without a topic"),
         (b"\x82\x06\0\x01\0\x01t\x03", "quality of service 3"),
         (b"\x10\x02\0\x04", "ends early"),
@@ -177,6 +190,8 @@ def test_a_connect_with_will_and_password_is_read() -> None:
         (0, b"\x30\x00"),
         (127, b"\x30\x7f"),
         (128, b"\x30\x80\x01"),
+        (16_383, b"\x30\xff\x7f"),
+        (16_384, b"\x30\x80\x80\x01"),
         (268_435_455, b"\x30\xff\xff\xff\x7f"),
     ],
 )

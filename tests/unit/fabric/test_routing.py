@@ -67,6 +67,23 @@ def test_the_payload_goes_out_from_where_it_came_in(fabric: Fabric) -> None:
     assert payload.obj is data
 
 
+def test_a_small_message_goes_out_in_one_piece(fabric: Fabric) -> None:
+    sender = fabric.join("one")
+    fabric.join("two", "/a")
+    data = encode(Event(message_id="{1}", payload=b"small")).join()
+    (delivery,) = fabric.router.publish(sender, Publish("/a", memoryview(data)), fabric.now)
+    assert len(delivery.pieces) == 1
+
+
+def test_a_client_that_comes_back_has_another_stamp(fabric: Fabric) -> None:
+    listener = fabric.join("listener", "/a")
+    for connection in (1, 2):
+        sender = fabric.join("one", connection=connection)
+        (event,) = fabric.send(sender, "/a", Event(message_id="{1}"))[listener]
+        assert event.source_client_instance == sender
+        fabric.router.disconnect(sender)
+
+
 def test_an_event_for_named_clients_goes_to_them_alone(fabric: Fabric) -> None:
     sender = fabric.join("one")
     first = fabric.join("two", "/a", connection=1)
