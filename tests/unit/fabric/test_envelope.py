@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -92,6 +93,37 @@ def test_a_part_of_a_message(message: codec.Message, data: st.DataObject) -> Non
     check(whole[: data.draw(st.integers(0, len(whole) - 1))])
 
 
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("more", [{}, {"destination_tenant_ids": ("x" * 40, "tenant")}])
+def test_every_part_of_a_message(version: int, more: dict[str, Any]) -> None:
+    request = codec.Request(
+        message_id="{1}",
+        version=version,
+        other_fields={"a": "1", "b": "x" * 32},
+        source_client_instance="sender:1",
+        **more,
+    )
+    whole = codec.encode(request).join()
+    for length in range(len(whole) + 1):
+        check(whole[:length])
+
+
+@pytest.mark.parametrize("name", ["message_id", "service_id", "reply_to_topic", "source_tenant_id"])
+def test_a_nul_in_a_text_moves_none_of_the_others(name: str) -> None:
+    texts: dict[str, Any] = {"message_id": "{1}", "service_id": "{s}", name: "a\0b"}
+    check(codec.encode(codec.Request(client_ids=("one", "two"), **texts)).join())
+
+
+def test_a_version_to_come() -> None:
+    data = codec.encode(codec.Event(message_id="{1}", version=3)).join()
+    check(b"\x04" + data[1:] + b"\xa0\xa0")
+
+
+@pytest.mark.parametrize("version", [0, 1, 2, 3])
+def test_what_follows_a_message_is_not_taken_for_a_tenant(version: int) -> None:
+    check(codec.encode(codec.Event(message_id="{1}", version=version)).join() + b"\xa1t\x91\xa1u")
+
+
 @given(st.binary(max_size=300))
 def test_any_input(data: bytes) -> None:
     check(data)
@@ -165,6 +197,8 @@ def with_fields(*texts: bytes) -> bytes:
         (b"a", b"\xc3", b"\xa9", b""),
         (b"a\0b", b""),
         (b"a", b"\0"),
+        (b"a\0b", b"1", CERTIFICATES_FIELD.encode(), b"2"),
+        (f"a\0{CERTIFICATES_FIELD}".encode(), b"1"),
     ],
 )
 def test_fields_that_look_alike(texts: tuple[bytes, ...]) -> None:
