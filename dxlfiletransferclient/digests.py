@@ -11,8 +11,7 @@ import hashlib
 import logging
 import struct
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -129,8 +128,18 @@ class _Saveable:
         _done(crypto.init(self._context))
 
     def update(self, data: Buffer) -> None:
-        with _address_of(data) as (address, length):
-            _done(self._crypto.update(self._context, address, length))
+        if isinstance(data, bytes):
+            _done(self._crypto.update(self._context, data, len(data)))
+            return
+        # Where other bytes lie is told by Python's own interface, also for read-only memory.
+        get, release = _buffer_functions()
+        view = _PyBuffer()
+        there = ctypes.byref(view)
+        get(data, there, 0)
+        try:
+            _done(self._crypto.update(self._context, view.buf, view.len))
+        finally:
+            release(there)
 
     def hexdigest(self) -> str:
         # The last step changes the context, so it is done on a copy.
@@ -184,21 +193,6 @@ def _buffer_functions() -> tuple[Callable[..., int], Callable[..., None]]:
     release = ctypes.PYFUNCTYPE(None, pointer)
     api = ctypes.pythonapi
     return get(("PyObject_GetBuffer", api)), release(("PyBuffer_Release", api))
-
-
-@contextmanager
-def _address_of(data: Buffer) -> Iterator[tuple[Any, int]]:
-    """Tell where bytes lie, and keep them there; works for read-only memory as well."""
-    if isinstance(data, bytes):
-        yield data, len(data)
-        return
-    get, release = _buffer_functions()
-    view = _PyBuffer()
-    get(data, ctypes.byref(view), 0)
-    try:
-        yield view.buf, view.len
-    finally:
-        release(ctypes.byref(view))
 
 
 def _done(result: int) -> None:

@@ -74,6 +74,15 @@ class IntervalSet:
     def __repr__(self) -> str:
         return f"IntervalSet({list(self)})"
 
+    def first(self, count: int) -> Ranges:
+        """Return the first ranges, so many at most."""
+        return tuple(zip(self._starts[:count], self._ends[:count], strict=True))
+
+    def meets(self, start: int, end: int) -> bool:
+        """Whether any byte of a range is in the set."""
+        index = bisect_right(self._ends, start)
+        return start < end and index < len(self._starts) and self._starts[index] < end
+
     def covers(self, start: int, end: int) -> bool:
         """Whether every byte of a range is in the set; true for an empty range."""
         if start >= end:
@@ -83,9 +92,12 @@ class IntervalSet:
 
     def missing(self, start: int, end: int) -> Ranges:
         """Return the parts of a range that are not in the set."""
+        first = bisect_right(self._ends, start)
+        if start < end and (first == len(self._starts) or end <= self._starts[first]):
+            return ((start, end),)
         gaps: list[Range] = []
         position = start
-        for index in range(bisect_right(self._ends, start), len(self._starts)):
+        for index in range(first, len(self._starts)):
             if position >= end or self._starts[index] >= end:
                 break
             if self._starts[index] > position:
@@ -112,6 +124,8 @@ class IntervalSet:
             ValueError: If it begins below 0 or ends before it begins.
         """
         _check(start, end)
+        if not self._ends or start >= self._ends[-1]:
+            return self._add_behind(start, end)
         new = self.missing(start, end)
         if not new:
             return new
@@ -132,18 +146,35 @@ class IntervalSet:
             ValueError: If it begins below 0 or ends before it begins.
         """
         _check(start, end)
-        kept: list[Range] = []
-        for low, high in self:
-            # Of a range that is met, what lies before and behind stays.
-            pieces = ((low, min(high, start)), (max(low, end), high)) if start < end else ()
-            kept.extend(piece for piece in pieces or ((low, high),) if piece[0] < piece[1])
-        self._starts = [low for low, _ in kept]
-        self._ends = [high for _, high in kept]
-        self._total = sum(high - low for low, high in kept)
+        met = self.overlap(start, end)
+        if not met:
+            return
+        first = bisect_right(self._ends, start)
+        last = first + len(met)
+        # Of what is met, what lies before and behind stays.
+        left, right = self._starts[first], self._ends[last - 1]
+        kept: list[Range] = [(left, start)] if left < start else []
+        if end < right:
+            kept.append((end, right))
+        self._starts[first:last] = [low for low, _ in kept]
+        self._ends[first:last] = [high for _, high in kept]
+        self._total -= sum(high - low for low, high in met)
 
     def copy(self) -> "IntervalSet":
         """Return a set of its own with the same ranges."""
         return IntervalSet(self)
+
+    def _add_behind(self, start: int, end: int) -> Ranges:
+        """Put a range in that begins where everything ends, or later."""
+        if start == end:
+            return NOTHING
+        if self._ends and start == self._ends[-1]:
+            self._ends[-1] = end
+        else:
+            self._starts.append(start)
+            self._ends.append(end)
+        self._total += end - start
+        return ((start, end),)
 
 
 def _check(start: int, end: int) -> None:

@@ -31,7 +31,7 @@ class Descriptors:
         self._directory = directory
         self._idle = idle
         self._guard = threading.Lock()
-        self._open: OrderedDict[str, _Open] = OrderedDict()
+        self._open: OrderedDict[str, Lent] = OrderedDict()
 
     @contextmanager
     def use(self, name: str) -> Iterator[int]:
@@ -40,13 +40,32 @@ class Descriptors:
         Raises:
             OSError: If the file cannot be opened.
         """
-        held = self._taken(name)
+        held = self.lend(name)
         try:
             yield held.number
         finally:
-            with self._guard:
-                held.users -= 1
-                self._close_idle()
+            self.give_back(held)
+
+    def lend(self, name: str) -> "Lent":
+        """Lend the descriptor of a file until :meth:`give_back`, as :meth:`use` does.
+
+        Raises:
+            OSError: If the file cannot be opened.
+        """
+        with self._guard:
+            held = self._open.get(name)
+            if held is None:
+                held = self._open[name] = Lent(self._directory.open_file(name, os.O_RDWR))
+            else:
+                self._open.move_to_end(name)
+            held.users += 1
+            return held
+
+    def give_back(self, held: "Lent") -> None:
+        """Use a descriptor no more."""
+        with self._guard:
+            held.users -= 1
+            self._close_idle()
 
     def create(self, name: str) -> None:
         """Make a file and keep it open.
@@ -57,7 +76,7 @@ class Descriptors:
         """
         number = self._directory.open_file(name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         with self._guard:
-            self._open[name] = _Open(number)
+            self._open[name] = Lent(number)
             self._close_idle()
 
     def forget(self, name: str) -> None:
@@ -71,15 +90,6 @@ class Descriptors:
         with self._guard:
             self._open.clear()
 
-    def _taken(self, name: str) -> "_Open":
-        with self._guard:
-            held = self._open.get(name)
-            if held is None:
-                held = self._open[name] = _Open(self._directory.open_file(name, os.O_RDWR))
-            self._open.move_to_end(name)
-            held.users += 1
-            return held
-
     def _close_idle(self) -> None:
         if len(self._open) > self._idle:
             idle = [name for name, held in self._open.items() if not held.users]
@@ -87,8 +97,13 @@ class Descriptors:
                 del self._open[name]
 
 
-class _Open:
-    """A descriptor, closed when the last one who knows it lets go of it."""
+class Lent:
+    """A descriptor, closed when the last one who knows it lets go of it.
+
+    Attributes:
+        number: The descriptor.
+        users: How many use it at the moment.
+    """
 
     __slots__ = ("number", "users")
 

@@ -48,6 +48,7 @@ def test_it_is_what_a_set_of_bytes_is(steps: list[tuple[str, Range]], span: Rang
     assert found.end == max(model, default=-1) + 1
     assert found.prefix == next(byte for byte in range(END + 1) if byte not in model)
     assert found.covers(*span) == (wanted <= model)
+    assert found.meets(*span) == bool(wanted & model)
     for part in (found.missing(*span), found.overlap(*span)):
         assert_normal(part)
     assert bytes_of(found.missing(*span)) == wanted - model
@@ -61,6 +62,7 @@ def test_it_is_what_it_is_made_of(steps: list[tuple[str, Range]]) -> None:
     assert again == found
     assert list(again) == list(found.ranges)
     assert len(again) == len(found.ranges)
+    assert [found.first(count) for count in (0, 1, 99)] == [(), found.ranges[:1], found.ranges]
     assert again.total == found.total
 
 
