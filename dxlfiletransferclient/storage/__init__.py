@@ -10,6 +10,7 @@ Files under way:
 ``places``        who works on which of them (no input or output)
 ``opening``       begins them, and goes on with those of a former process
 ``partial``       one of them, for several threads
+``turns``         its lock, and who waits for what
 ``holdings``      which of its bytes are there and durable (no input or output)
 ``checkpoints``   when it is flushed (no input or output)
 ``frontier``      its SHA-256, which runs along

@@ -63,13 +63,21 @@ class Frontier:
                 the others.
             fresh: What has just been written, so that it need not be read.
         """
-        if fresh.end > self._hashed:
+        if not self._lock.acquire(blocking=False):
             self._waiting.add(fresh)
-        if self._lock.acquire(blocking=False):
-            try:
-                self._go_on(prefix, read, at_most + len(fresh.data))
-            finally:
-                self._lock.release()
+            return
+        try:
+            if fresh.offset == self._hashed and fresh.end <= prefix():
+                # Most come in order: nobody else need ever see these bytes.
+                self._running.update(fresh.data)
+                self._hashed = fresh.end
+                self._go_on(prefix, read, at_most)
+                return
+            if fresh.end > self._hashed:
+                self._waiting.add(fresh)
+            self._go_on(prefix, read, at_most + len(fresh.data))
+        finally:
+            self._lock.release()
 
     def let_go(self) -> None:
         """Keep nothing in memory that was written; it is read again where it has to be hashed."""
@@ -106,6 +114,8 @@ class Frontier:
 
     def _go_on(self, prefix: Callable[[], int], read: Read, at_most: int) -> None:
         last = self._hashed + at_most
+        if self._waiting.found:
+            self._waiting.forget(self._hashed)
         while self._hashed < (end := min(prefix(), last)):
             data = self._waiting.after(self._hashed)
             if data is None:
@@ -126,18 +136,17 @@ class Fresh:
     Args:
         offset: Where they begin in the file.
         data: The bytes.
+
+    Attributes:
+        end: Where they end in the file.
     """
 
-    __slots__ = ("data", "offset")
+    __slots__ = ("data", "end", "offset")
 
     def __init__(self, offset: int, data: Buffer) -> None:
         self.offset = offset
         self.data = data
-
-    @property
-    def end(self) -> int:
-        """Where they end in the file."""
-        return self.offset + len(self.data)
+        self.end = offset + len(data)
 
     def after(self, offset: int) -> Buffer | None:
         """Return what they have from an offset of the file on, if that lies within them."""
@@ -148,48 +157,52 @@ class Fresh:
 
 
 class _Waiting:
-    """Fresh bytes that are not hashed yet, as many as are worth the memory. For several threads."""
+    """Fresh bytes that are not hashed yet, as many as are worth the memory. For several threads.
 
-    __slots__ = ("_bytes", "_found", "_guard")
+    Attributes:
+        found: By where they begin; from outside only to see whether there are any.
+    """
+
+    __slots__ = ("_bytes", "_guard", "found")
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._found: dict[int, Fresh] = {}
+        self.found: dict[int, Fresh] = {}
         self._bytes = 0
 
     def add(self, fresh: Fresh) -> None:
         with self._guard:
             self._drop(fresh.offset)  # what came later counts
             if self._bytes + len(fresh.data) <= MOST_FRESH:
-                self._found[fresh.offset] = fresh
+                self.found[fresh.offset] = fresh
                 self._bytes += len(fresh.data)
 
     def after(self, offset: int) -> Buffer | None:
         """Return bytes from an offset of the file on, if they are here."""
         with self._guard:
-            exact = self._found.get(offset)
-            found = [exact] if exact is not None else list(self._found.values())
+            exact = self.found.get(offset)
+            found = [exact] if exact is not None else list(self.found.values())
         return next((data for each in found if (data := each.after(offset)) is not None), None)
 
     def next(self, offset: int) -> float:
         """Return where the next bytes behind an offset begin."""
         with self._guard:
-            return min((each for each in self._found if each > offset), default=math.inf)
+            return min((each for each in self.found if each > offset), default=math.inf)
 
     def forget(self, before: int) -> None:
         """Drop what lies before an offset."""
         with self._guard:
-            for each in list(self._found.values()):
+            for each in list(self.found.values()):
                 if each.end <= before:
                     self._drop(each.offset)
 
     def clear(self) -> None:
         with self._guard:
-            self._found.clear()
+            self.found.clear()
             self._bytes = 0
 
     def _drop(self, offset: int) -> None:
-        found = self._found.pop(offset, None)
+        found = self.found.pop(offset, None)
         if found is not None:
             self._bytes -= len(found.data)
 

@@ -1,8 +1,7 @@
 """Which bytes of a file are there, outlive a crash, are being written. No input or output."""
 
 from dataclasses import dataclass
-from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from dxlfiletransferclient.intervals import NOTHING, IntervalSet, Ranges
 from dxlfiletransferclient.protocol.limits import MAX_RANGES
@@ -14,8 +13,7 @@ Each costs some hundred bytes of memory. Clients send nearly in order and leave 
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """Bytes that one thread is working on.
 
     Attributes:
@@ -50,15 +48,21 @@ class Holdings:
     Args:
         held: Ranges that are there.
         durable: Ranges of them that outlive any crash.
+
+    Attributes:
+        prefix: Bytes from the beginning to the first gap; any thread may look at it at any time.
+        first_durable: The first ranges that outlive any crash, as many as go into a message.
     """
 
-    __slots__ = ("_durable", "_epoch", "_held", "_writing")
+    __slots__ = ("_durable", "_epoch", "_held", "_writing", "first_durable", "prefix")
 
     def __init__(self, held: IntervalSet, durable: IntervalSet) -> None:
         self._held = held
         self._durable = durable
-        self._writing = IntervalSet()
+        self._writing: dict[int, int] = {}
         self._epoch = 0
+        self.prefix = held.prefix
+        self.first_durable = durable.first(MAX_RANGES)
 
     @property
     def end(self) -> int:
@@ -66,22 +70,13 @@ class Holdings:
         return self._held.end
 
     @property
-    def prefix(self) -> int:
-        """Bytes from the beginning to the first gap."""
-        return self._held.prefix
-
-    @property
     def is_being_written(self) -> bool:
         """Whether anybody has a claim on missing bytes."""
-        return len(self._writing) > 0
+        return bool(self._writing)
 
     def first_held(self) -> Ranges:
         """Return the first ranges that are there, as many as go into a message."""
-        return tuple(islice(self._held, MAX_RANGES))
-
-    def first_durable(self) -> Ranges:
-        """Return the first ranges that outlive any crash, as many as go into a message."""
-        return tuple(islice(self._durable, MAX_RANGES))
+        return self._held.first(MAX_RANGES)
 
     def covers(self, size: int) -> bool:
         """Whether every byte of a file of this size is there."""
@@ -89,18 +84,20 @@ class Holdings:
 
     def is_claimed(self, start: int, end: int) -> bool:
         """Whether somebody else is writing some of these bytes."""
-        return bool(self._writing.overlap(start, end))
+        for low, high in self._writing.items():  # noqa: SIM110 - a generator for one or two costs more
+            if low < end and start < high:
+                return True
+        return False
 
     def has_room_for(self, start: int, end: int) -> bool:
         """Whether these bytes leave no more gaps than are allowed."""
         few = len(self._held) + len(self._writing) < MAX_GAPS
-        return few or bool(self._held.overlap(max(0, start - 1), end + 1))
+        return few or self._held.meets(max(0, start - 1), end + 1)
 
     def claim(self, start: int, end: int) -> Claim:
         """Begin to work on bytes that nobody else is writing."""
         claim = Claim(self._held.overlap(start, end), self._held.missing(start, end), self._epoch)
-        for low, high in claim.missing:
-            self._writing.add(low, high)
+        self._writing.update(claim.missing)
         return claim
 
     def counts(self, claim: Claim) -> bool:
@@ -111,11 +108,12 @@ class Holdings:
         """Take the bytes of a claim for written; they are claimed until :meth:`release`."""
         for low, high in claim.missing:
             self._held.add(low, high)
+        self.prefix = self._held.prefix
 
     def release(self, claim: Claim) -> None:
         """Work on the bytes of a claim no more."""
-        for low, high in claim.missing:
-            self._writing.remove(low, high)
+        for low, _ in claim.missing:
+            del self._writing[low]
 
     def now(self) -> Moment:
         """Return what is there at this moment."""
@@ -126,6 +124,7 @@ class Holdings:
         if moment.epoch != self._epoch:
             return False
         self._durable = moment.held
+        self.first_durable = self._durable.first(MAX_RANGES)
         return True
 
     def drop(self, ranges: Ranges) -> None:
@@ -134,12 +133,15 @@ class Holdings:
         for start, end in ranges:
             self._held.remove(start, end)
             self._durable.remove(start, end)
+        self.prefix = self._held.prefix
+        self.first_durable = self._durable.first(MAX_RANGES)
 
     def give_up(self) -> Ranges:
         """Note that nothing is there but what is durable; return what is lost."""
         lost = tuple(gap for low, high in self._held for gap in self._durable.missing(low, high))
         self._epoch += 1
         self._held = self._durable.copy()
+        self.prefix = self._held.prefix
         return lost
 
 

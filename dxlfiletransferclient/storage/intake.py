@@ -31,9 +31,10 @@ from dxlfiletransferclient.storage.interface import StoreLimits
 from dxlfiletransferclient.storage.journal import Metadata, Stored
 from dxlfiletransferclient.storage.names import Parts
 from dxlfiletransferclient.storage.overwriting import NO_TERMS, Terms
-from dxlfiletransferclient.storage.partial import RETRY_AFTER, Partial
+from dxlfiletransferclient.storage.partial import Partial
 from dxlfiletransferclient.storage.places import unknown
 from dxlfiletransferclient.storage.quotas import Quota
+from dxlfiletransferclient.storage.turns import RETRY_AFTER
 from dxlfiletransferclient.storage.working import WorkingDirectory
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from dxlfiletransferclient.digests import SHORT_DIGEST_LENGTH
 from dxlfiletransferclient.intervals import IntervalSet
@@ -56,8 +56,7 @@ class Metadata:
     terms: Terms = NO_TERMS
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """Some bytes were written.
 
     Attributes:

@@ -5,10 +5,17 @@ from typing import Final
 
 from dxlfiletransferclient.storage.descriptors import Descriptors
 from dxlfiletransferclient.storage.directory import Directory
-from dxlfiletransferclient.storage.journal import Record, Writer
+from dxlfiletransferclient.storage.journal import Record, Segment, Writer
 
 sync_data: Final = getattr(os, "fdatasync", os.fsync)
 """Flushes the bytes of a file, and of what is known about it only what is needed to find them."""
+
+
+MOST_GATHERED: Final = 256
+"""Records of segments that wait in memory for the next checkpoint, some hundred bytes each.
+
+A checkpoint comes after fewer large segments; small ones are recorded so many at a time.
+"""
 
 
 def write_at(descriptor: int, offset: int, data: memoryview) -> None:
@@ -31,6 +38,8 @@ class JournalFile:
         name: Its name there.
         writer: Goes on after its last good record.
         named: Whether its name is known to be safe on the disk.
+        gathers: Whether records of segments may wait for the next checkpoint. A process that is
+            killed loses them, so the segments have to be sent again, which version 1 cannot.
     """
 
     def __init__(
@@ -41,12 +50,14 @@ class JournalFile:
         *,
         writer: Writer,
         named: bool,
+        gathers: bool,
     ) -> None:
         self._directory = directory
         self._descriptors = descriptors
         self._name = name
         self._writer = writer
         self._named = named
+        self._most_gathered = MOST_GATHERED if gathers else 0
         self._owed: list[Record] = []
 
     @property
@@ -62,6 +73,17 @@ class JournalFile:
     def owe(self, *records: Record) -> None:
         """Have records written before the next ones."""
         self._owed += records
+
+    def gather(self, segments: list[Segment]) -> None:
+        """Have segments recorded before the next checkpoint: now, where many wait for it already.
+
+        Raises:
+            OSError: As for :meth:`append`.
+        """
+        if len(self._owed) < self._most_gathered:
+            self._owed += segments
+        else:
+            self.append(*segments)
 
     def append(self, *records: Record) -> None:
         """Write what is owed, and some more records.

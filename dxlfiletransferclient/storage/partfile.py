@@ -51,11 +51,20 @@ class PartFile:
                     return offset + at
         return None
 
-    def write(self, offset: int, view: memoryview) -> Segment:
-        """Write bytes to an offset, and return what there is to record of them."""
-        with self._descriptors.use(self.name) as part:
-            write_at(part, offset, view)
-        return Segment(offset, len(view), short_digest(view))
+    def write(self, offset: int, view: memoryview, digest: bytes | None = None) -> Segment:
+        """Write bytes to an offset, and return what there is to record of them.
+
+        Args:
+            offset: Where they begin.
+            view: The bytes.
+            digest: Their short digest, where it is known.
+        """
+        part = self._descriptors.lend(self.name)
+        try:
+            write_at(part.number, offset, view)
+        finally:
+            self._descriptors.give_back(part)
+        return Segment(offset, len(view), digest or short_digest(view))
 
     def sync(self) -> None:
         """Wait until everything written so far is safe on the disk."""

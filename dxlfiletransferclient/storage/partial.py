@@ -1,23 +1,20 @@
 """One file under way: its bytes, written wherever they belong, and the journal that tells of them.
 
-Nothing is flushed for a single segment. A checkpoint flushes the bytes first and the journal's
-record of that after them, so what a checkpoint covers outlives any crash and is believed without
-being read; what was recorded after it is read and compared when the file is found again.
+Nothing is flushed for a single segment; its record waits for the next checkpoint. That flushes the
+bytes first and the journal's record of that after them, so what a checkpoint covers outlives any
+crash and is believed without being read; what was recorded after it is read and compared again.
 """
 
 import errno
 import logging
 import math
-import threading
-from collections.abc import Callable
-from typing import Final, NoReturn
 
 from dxlfiletransferclient.digests import Buffer, short_digest
 from dxlfiletransferclient.intervals import Ranges
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
 from dxlfiletransferclient.storage.checkpoints import Backlog
 from dxlfiletransferclient.storage.frontier import HASHED_PER_SEGMENT, Fresh, Frontier
-from dxlfiletransferclient.storage.holdings import EMPTY, MAX_GAPS, Claim, Holdings
+from dxlfiletransferclient.storage.holdings import EMPTY, MAX_GAPS, Claim, Holdings, Moment
 from dxlfiletransferclient.storage.home import Home
 from dxlfiletransferclient.storage.journal import (
     Checkpoint,
@@ -31,17 +28,9 @@ from dxlfiletransferclient.storage.journalfile import JournalFile
 from dxlfiletransferclient.storage.partfile import PartFile
 from dxlfiletransferclient.storage.partialnames import journal_name, part_name
 from dxlfiletransferclient.storage.recovery import Recovered
+from dxlfiletransferclient.storage.turns import Turns
 
 logger = logging.getLogger(__name__)
-
-WAIT_TIMEOUT: Final = 20.0
-"""Seconds that a writer waits for a flush, or for another writer of the same bytes.
-
-Then it is told to come again: the thread that waits is one of few that take requests.
-"""
-
-RETRY_AFTER: Final = 1.0
-"""Seconds after which a client that was told to come again may do so."""
 
 
 class Partial:
@@ -51,6 +40,7 @@ class Partial:
 
     Attributes:
         file_id: Id of the file.
+        name: Name of its bytes in the working directory.
         metadata: What it is to become.
         segments: Segments so far; means something with version 1 only.
         intent: Set once it was about to be given its name.
@@ -62,21 +52,24 @@ class Partial:
     def __init__(self, home: Home, file_id: str, found: Recovered, *, moved: bool = False) -> None:
         history = found.history
         self.file_id = file_id
+        self.name = part_name(file_id)
         self.metadata = found.metadata
         self.segments = found.segments
         self.intent = history.intent
         self.stored = history.stored
         self.moved = moved and not history.stored
-        self._part = PartFile(home.directory, home.descriptors, part_name(file_id))
+        self._part = PartFile(home.directory, home.descriptors, self.name)
         self._journal = JournalFile(
             home.directory,
             home.descriptors,
             journal_name(file_id),
             writer=found.writer,
             named=bool(history.durable),
+            gathers=found.metadata.version > 1,
         )
         self._journal.owe(*found.lost)
-        self._changed = threading.Condition()
+        self._turns = Turns(file_id)
+        self._lock = self._turns.lock
         self._holdings = Holdings(found.held, history.durable)
         self._backlog = Backlog(home.policy)
         if found.held.total > history.durable.total:
@@ -95,18 +88,13 @@ class Partial:
         Raises:
             OSError: If that cannot be done.
         """
-        with self._changed:
+        with self._lock:
             self._journal.append(self.metadata)
-
-    @property
-    def name(self) -> str:
-        """Name of the file's bytes in the working directory."""
-        return self._part.name
 
     @property
     def size(self) -> int:
         """The offset after the last byte that is there."""
-        with self._changed:
+        with self._lock:
             return self._holdings.end
 
     @property
@@ -116,21 +104,22 @@ class Partial:
 
     def ranges(self) -> tuple[Ranges, Ranges]:
         """Return the first ranges that are there, and the first that outlive any crash."""
-        with self._changed:
-            return self._holdings.first_held(), self._holdings.first_durable()
+        with self._lock:
+            return self._holdings.first_held(), self._holdings.first_durable
 
     def covers(self, size: int) -> bool:
         """Whether every byte of a file of this size is there."""
-        with self._changed:
+        with self._lock:
             return self._holdings.covers(size)
 
-    def write(self, offset: int, payload: Buffer, now: float) -> None:
+    def write(self, offset: int, payload: Buffer, now: float, digest: bytes | None = None) -> None:
         """Take some bytes; those that are there already must be the same.
 
         Args:
             offset: Where they begin.
             payload: The bytes, at least one.
             now: The time, in seconds.
+            digest: Their short digest, where it is known.
 
         Raises:
             RefusedError: ``OTHER_BYTES``, ``BUSY``, or ``INVALID`` where there are too many gaps.
@@ -139,14 +128,18 @@ class Partial:
         """
         claim = self._claimed(offset, offset + len(payload))
         try:
-            segments = self._written(claim, offset, memoryview(payload))
-            self._accept(claim, segments, now)
-        finally:
-            self._release(claim)
+            segments = self._written(claim, offset, memoryview(payload), digest)
+        except BaseException:
+            with self._lock:
+                self._holdings.release(claim)
+                self._turns.tell()
+            raise
+        due = self._accepted(claim, segments, now)
         self._frontier.help_on(
             self._prefix, self._part.read, at_most=HASHED_PER_SEGMENT, fresh=Fresh(offset, payload)
         )
-        self.checkpoint_if_due(now)
+        if due:
+            self.checkpoint_if_due(now)
 
     def append(self, payload: Buffer, now: float) -> None:
         """Take the next segment of version 1, which may be empty. Not for several threads at once.
@@ -160,7 +153,7 @@ class Partial:
         if payload:
             self.write(self.size, payload, now)
         else:
-            with self._changed:
+            with self._lock:
                 self._journal.append(Segment(self._holdings.end, 0, short_digest(b"")))
                 self._backlog.wrote(0, now)
         self.segments += 1
@@ -171,7 +164,7 @@ class Partial:
         Raises:
             OSError: If the disk fails; nothing is held then that was not durable.
         """
-        with self._changed:
+        with self._lock:
             if self._is_named or not self._backlog.is_due(now):
                 return
             self._backlog.begin()
@@ -184,8 +177,10 @@ class Partial:
             RefusedError: ``BUSY`` if that takes too long.
             OSError: If the disk fails; nothing is held then that was not durable.
         """
-        with self._changed:
-            self._wait_while(lambda: self._backlog.is_flushing, "it is being flushed to the disk")
+        with self._lock:
+            self._turns.wait_while(
+                lambda: self._backlog.is_flushing, "it is being flushed to the disk"
+            )
             if self._is_named or (self._backlog.is_empty and not self._journal.owes):
                 return
             self._backlog.begin()
@@ -229,9 +224,11 @@ class Partial:
         Raises:
             OSError: If the file cannot be read, or its journal not be written.
         """
+        with self._lock:
+            self._journal.append()
         damaged = self._part.damaged(journal_name(self.file_id)).ranges
         if damaged:
-            with self._changed:
+            with self._lock:
                 self._holdings.drop(damaged)
                 self._saved = (0, b"")
                 self._journal.owe(*(Dropped(start, end) for start, end in damaged))
@@ -249,15 +246,17 @@ class Partial:
             RefusedError: ``BUSY`` if it takes too long to flush the file.
             OSError: If that cannot be done.
         """
-        with self._changed:
-            self._wait_while(lambda: self._backlog.is_flushing, "it is being flushed to the disk")
+        with self._lock:
+            self._turns.wait_while(
+                lambda: self._backlog.is_flushing, "it is being flushed to the disk"
+            )
             if self._holdings.is_being_written:
                 return False
             self._publishing = True
         try:
             inode = self._part.cut(size)
             intent = Intent(size, inode, sha256)
-            with self._changed:
+            with self._lock:
                 self._journal.append(intent)
             self._journal.sync()
         except BaseException:
@@ -275,7 +274,7 @@ class Partial:
         """
         if not trusted:
             self._give_up_what_is_not_durable()
-        with self._changed:
+        with self._lock:
             self._publishing = False
             self._journal.owe(Withdrawn())
             try:
@@ -290,7 +289,7 @@ class Partial:
             OSError: If that cannot be recorded; the file counts as ended nevertheless.
         """
         self._part.let_go()
-        with self._changed:
+        with self._lock:
             self.stored = stored
             self._publishing = False
             self._journal.append(stored)
@@ -305,19 +304,19 @@ class Partial:
         return self._publishing or self.stored is not None
 
     def _prefix(self) -> int:
-        with self._changed:
-            return self._holdings.prefix
+        return self._holdings.prefix
 
     def _claimed(self, start: int, end: int) -> Claim:
         """Wait for the turn of some bytes, and take it."""
-        with self._changed:
-            self._wait_while(
-                lambda: self._backlog.is_full or self._holdings.is_claimed(start, end),
-                "the disk cannot keep up",
-            )
+        with self._lock:
+            if self._backlog.is_full or self._holdings.is_claimed(start, end):
+                self._turns.wait_while(
+                    lambda: self._backlog.is_full or self._holdings.is_claimed(start, end),
+                    "the disk cannot keep up",
+                )
             if self._is_named:
                 if not self._holdings.covers(end):
-                    self._refuse_busy("it is being stored")
+                    self._turns.refuse("it is being stored")
                 # Whoever checked the whole file has seen to these bytes.
                 return EMPTY
             if not self._holdings.has_room_for(start, end):
@@ -325,8 +324,12 @@ class Partial:
                 raise RefusedError(ErrorCode.INVALID, text)
             return self._holdings.claim(start, end)
 
-    def _written(self, claim: Claim, offset: int, view: memoryview) -> list[Segment]:
+    def _written(
+        self, claim: Claim, offset: int, view: memoryview, digest: bytes | None
+    ) -> list[Segment]:
         """Compare what is there, write what is missing, and return what there is to record."""
+        if claim.missing == ((offset, offset + len(view)),):
+            return [self._part.write(offset, view, digest)]
         for start, end in claim.held:
             try:
                 other = self._part.differs(start, view[start - offset : end - offset])
@@ -343,58 +346,55 @@ class Partial:
             for start, end in claim.missing
         ]
 
-    def _accept(self, claim: Claim, segments: list[Segment], now: float) -> None:
-        if not segments:
-            return
-        with self._changed:
-            if not self._holdings.counts(claim):
-                # A flush failed meanwhile, and these bytes may have been part of it.
-                self._refuse_busy("what was written had to be given up")
-            self._journal.append(*segments)
-            self._holdings.accept(claim)
-            self._backlog.wrote(sum(segment.length for segment in segments), now)
-
-    def _release(self, claim: Claim) -> None:
-        with self._changed:
+    def _accepted(self, claim: Claim, segments: list[Segment], now: float) -> bool:
+        """Take the bytes of a claim for written, and tell whether it is time for a checkpoint."""
+        with self._lock:
             self._holdings.release(claim)
-            self._changed.notify_all()
+            self._turns.tell()
+            if segments and not self._holdings.counts(claim):
+                # A flush failed meanwhile, and these bytes may have been part of it.
+                self._turns.refuse("what was written had to be given up")
+            if segments:
+                self._journal.gather(segments)
+                self._holdings.accept(claim)
+                for segment in segments:
+                    self._backlog.wrote(segment.length, now)
+            return self._backlog.is_due(now)
 
     def _checkpoint(self) -> None:
         """Make the checkpoint that was begun."""
         try:
             # The SHA-256 first: what it has taken in is then among what is flushed.
             saved = self._frontier.saved()
-            with self._changed:
+            with self._lock:
+                # Where this fails nothing was flushed, and what is held is held on.
+                self._journal.append()
                 mark, moment = self._journal.position, self._holdings.now()
+            self._flush(Checkpoint(mark, *saved), moment)
+        finally:
+            self._frontier.let_go()  # nobody may come who hashes it soon
+            with self._lock:
+                self._backlog.end()
+                self._turns.tell()
+
+    def _flush(self, checkpoint: Checkpoint, moment: Moment) -> None:
+        try:
             self._part.sync()
-            with self._changed:
-                self._journal.append(Checkpoint(mark, *saved))
+            with self._lock:
+                self._journal.append(checkpoint)
             self._journal.sync()
-            with self._changed:
-                if self._holdings.make_durable(moment):
-                    self._saved = saved
         except OSError:
             self._give_up_what_is_not_durable()
             raise
-        finally:
-            self._frontier.let_go()  # nobody may come who hashes it soon
-            with self._changed:
-                self._backlog.end()
-                self._changed.notify_all()
+        with self._lock:
+            if self._holdings.make_durable(moment):
+                self._saved = checkpoint.hashed, checkpoint.state
 
     def _give_up_what_is_not_durable(self) -> None:
         # After a failed flush the system may take the bytes for written, though they are not: a
         # second flush proves nothing.
-        with self._changed:
+        with self._lock:
             self._broken = self.metadata.version == 1
             self._journal.owe(*(Dropped(*gap) for gap in self._holdings.give_up()))
             saved = self._saved
         self._frontier.restart(*saved)
-
-    def _wait_while(self, condition: Callable[[], bool], reason: str) -> None:
-        if not self._changed.wait_for(lambda: not condition(), timeout=WAIT_TIMEOUT):
-            self._refuse_busy(reason)
-
-    def _refuse_busy(self, reason: str) -> NoReturn:
-        text = f"file {self.file_id!r} cannot be gone on with at the moment: {reason}"
-        raise RefusedError(ErrorCode.BUSY, text, RETRY_AFTER)

@@ -11,9 +11,16 @@ from typing import Any
 import pytest
 from pytest_mock import MockerFixture
 
+from dxlfiletransferclient.digests import short_digest
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
-from dxlfiletransferclient.storage import holdings, opening, partialnames
-from dxlfiletransferclient.storage import partial as partial_module
+from dxlfiletransferclient.storage import (
+    holdings,
+    journalfile,
+    opening,
+    partfile,
+    partialnames,
+    turns,
+)
 from dxlfiletransferclient.storage.checkpoints import CheckpointPolicy
 from dxlfiletransferclient.storage.descriptors import Descriptors
 from dxlfiletransferclient.storage.directory import Directory, open_directory
@@ -56,6 +63,12 @@ def home_in(directory: Directory, **policy: Any) -> Home:
 def reopened(directory: Directory) -> Partial:
     """Find a file again as another process does."""
     return opening.reopen(home_in(directory), "one")
+
+
+@pytest.fixture
+def recorded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each segment recorded when it comes, as where many wait for a checkpoint."""
+    monkeypatch.setattr(journalfile, "MOST_GATHERED", 0)
 
 
 def write(file: Partial, offset: int, payload: bytes) -> None:
@@ -127,6 +140,48 @@ def test_what_arrives_while_it_is_flushed_is_not_durable(
     assert found.ranges() == (((0, 5),), ((0, 3),))
 
 
+def test_what_no_checkpoint_has_recorded_is_sent_again_after_a_crash(
+    home: Home, directory: Directory, mocker: MockerFixture
+) -> None:
+    file = opening.create(home, "one", V2)
+    write(file, 0, b"abc")
+    file.checkpoint()
+    journal = mocker.spy(journalfile.JournalFile, "append")
+    write(file, 3, b"de")
+    assert journal.call_count == 0
+    assert file.ranges() == (((0, 5),), ((0, 3),))
+    again = reopened(directory)
+    assert again.ranges() == (((0, 3),), ((0, 3),))
+    write(again, 3, b"DEF")
+    assert sha256_of(again, 6) == sha256(b"abcDEF")
+
+
+def test_many_small_segments_do_not_wait_for_a_checkpoint(
+    home: Home, directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journalfile, "MOST_GATHERED", 3)
+    file = opening.create(home, "one", V2)
+    held = []
+    for offset in range(9):
+        write(file, offset, b"x")
+        held.append(reopened(directory).size)
+    assert held == [0, 0, 0, 4, 4, 4, 4, 8, 8]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_digest_that_is_known_is_recorded(
+    home: Home, directory: Directory, mocker: MockerFixture, whole: bool
+) -> None:
+    file = opening.create(home, "one", V2)
+    if not whole:
+        write(file, 1, b"b")
+    computed = mocker.spy(partfile, "short_digest")
+    file.write(0, b"abc", NOW, short_digest(b"abc"))
+    assert computed.call_count == (0 if whole else 2)
+    file.checkpoint()
+    assert file.drop_damaged() == ()
+
+
 def test_a_checkpoint_is_made_when_it_is_due(directory: Directory) -> None:
     file = opening.create(home_in(directory, after_bytes=4, after_seconds=10), "one", V2)
     file.write(0, b"abc", NOW)
@@ -151,6 +206,7 @@ def test_the_name_is_flushed_with_the_first_checkpoint(
     assert sync.call_count == 1
 
 
+@pytest.mark.usefixtures("recorded_at_once")
 def test_a_file_is_found_again(home: Home, directory: Directory) -> None:
     file = opening.create(home, "one", V2)
     write(file, 0, b"abc")
@@ -167,6 +223,7 @@ def test_a_file_is_found_again(home: Home, directory: Directory) -> None:
     assert reopened(directory).ranges() == (((0, 8),), ((0, 8),))
 
 
+@pytest.mark.usefixtures("recorded_at_once")
 def test_nothing_below_the_checkpoint_is_read_again(
     home: Home, directory: Directory, mocker: MockerFixture
 ) -> None:
@@ -189,6 +246,7 @@ def test_nothing_below_the_checkpoint_is_read_again(
     assert min(offsets) >= size
 
 
+@pytest.mark.usefixtures("recorded_at_once")
 @pytest.mark.parametrize("damage", [b"abcXX", b"abc", b"abcd"])
 def test_what_is_not_as_it_was_recorded_is_not_held(
     home: Home, directory: Directory, tmp_path: Path, damage: bytes
@@ -207,6 +265,7 @@ def test_what_is_not_as_it_was_recorded_is_not_held(
     assert reopened(directory).ranges() == (((0, 4),), ((0, 4),))
 
 
+@pytest.mark.usefixtures("recorded_at_once")
 def test_a_torn_journal_is_gone_on_with(home: Home, directory: Directory, tmp_path: Path) -> None:
     file = opening.create(home, "one", V2)
     write(file, 0, b"abc")
@@ -274,8 +333,8 @@ def test_what_was_written_while_a_flush_failed_does_not_count(
     write(file, 0, b"abc")
     real = PartFile.write
 
-    def write_and_fail(part: PartFile, offset: int, view: memoryview) -> object:
-        segment = real(part, offset, view)
+    def write_and_fail(part: PartFile, offset: int, view: memoryview, digest: None) -> object:
+        segment = real(part, offset, view, digest)
         mocker.patch.object(PartFile, "sync", side_effect=EIO)
         with pytest.raises(OSError, match=EIO.strerror or ""):
             file.checkpoint()
@@ -288,6 +347,7 @@ def test_what_was_written_while_a_flush_failed_does_not_count(
     assert file.ranges() == ((), ())
 
 
+@pytest.mark.usefixtures("recorded_at_once")
 @pytest.mark.parametrize("calls_before", [0, 1], ids=["bytes", "record"])
 def test_a_full_disk_loses_nothing_that_was_held(
     home: Home, directory: Directory, mocker: MockerFixture, calls_before: int
@@ -316,6 +376,27 @@ def test_a_full_disk_loses_nothing_that_was_held(
     assert reopened(directory).ranges()[0] == ((0, 5),)
 
 
+def test_records_that_cannot_be_written_give_up_nothing(
+    home: Home, directory: Directory, mocker: MockerFixture
+) -> None:
+    file = opening.create(home, "one", V2)
+    write(file, 0, b"abc")
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    sync = mocker.spy(PartFile, "sync")
+    mocker.patch("os.pwrite", side_effect=full)
+    for _ in range(2):
+        with pytest.raises(OSError, match=full.strerror or ""):
+            file.checkpoint()
+    assert file.ranges() == (((0, 3),), ())
+    assert sync.call_count == 0
+    mocker.stopall()
+
+    write(file, 3, b"de")
+    file.checkpoint()
+    assert file.ranges() == (((0, 5),), ((0, 5),))
+    assert reopened(directory).ranges() == (((0, 5),), ((0, 5),))
+
+
 def test_short_writes_are_gone_on_with(home: Home, tmp_path: Path, mocker: MockerFixture) -> None:
     real = os.pwrite
     file = opening.create(home, "one", V2)
@@ -337,17 +418,19 @@ def test_the_number_of_gaps_is_bounded(home: Home, monkeypatch: pytest.MonkeyPat
     write(file, 9, b"x")
 
 
+@pytest.mark.parametrize("durable", [True, False])
 def test_damaged_segments_are_found_and_dropped(
-    home: Home, directory: Directory, tmp_path: Path
+    home: Home, directory: Directory, tmp_path: Path, durable: bool
 ) -> None:
     file = opening.create(home, "one", V2)
     for offset in (0, 3, 6):
         write(file, offset, b"abc")
-    file.checkpoint()
+    if durable:
+        file.checkpoint()
     (tmp_path / PART).write_bytes(b"abcaXcabc")
 
     assert file.drop_damaged() == ((3, 6),)
-    assert file.ranges() == (((0, 3), (6, 9)), ((0, 3), (6, 9)))
+    assert file.ranges() == (((0, 3), (6, 9)), ((0, 3), (6, 9)) if durable else ())
     assert reopened(directory).ranges()[0] == ((0, 3), (6, 9))
 
     write(file, 3, b"xyz")
@@ -470,12 +553,12 @@ def test_writers_wait_for_a_flush_they_are_far_ahead_of(
         first = pool.submit(write, file, 0, b"abcd")
         assert flushing.wait(20)
         write(file, 4, b"efgh")
-        monkeypatch.setattr(partial_module, "WAIT_TIMEOUT", 0.01)
+        monkeypatch.setattr(turns, "WAIT_TIMEOUT", 0.01)
         with pytest.raises(RefusedError, match="keep up") as raised:
             write(file, 8, b"i")
         assert raised.value.means(ErrorCode.BUSY)
         assert raised.value.retry_after
-        monkeypatch.setattr(partial_module, "WAIT_TIMEOUT", 20.0)
+        monkeypatch.setattr(turns, "WAIT_TIMEOUT", 20.0)
         go_on.set()
         first.result(20)
     write(file, 8, b"i")
