@@ -10,6 +10,7 @@ from dxlfiletransferclient.errors import (
     StorageError,
     StoreClosedError,
     UnknownFileError,
+    UnsafeNameError,
     brief,
 )
 from dxlfiletransferclient.intervals import NOTHING, Ranges
@@ -24,7 +25,7 @@ from dxlfiletransferclient.protocol.messages import (
 )
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
 from dxlfiletransferclient.storage.catalogue import Catalogue
-from dxlfiletransferclient.storage.faults import refusals_of_storage
+from dxlfiletransferclient.storage.faults import logged_refusal
 from dxlfiletransferclient.storage.finishing import Finisher
 from dxlfiletransferclient.storage.grants import Grants
 from dxlfiletransferclient.storage.interface import StoreLimits
@@ -42,6 +43,9 @@ logger = logging.getLogger(__name__)
 _VERSION: Final = 2
 _ATTEMPTS: Final = 5
 """Times that a file is opened while others remove or begin it at the same moment."""
+
+_FAULTS: Final = (UnknownFileError, StoreClosedError, UnsafeNameError, OSError)
+"""What files under way raise, apart from what travels already."""
 
 
 class Intake:
@@ -104,18 +108,21 @@ class Intake:
         text = f"file {request.file_id!r} is being begun and dropped by others; try again"
         raise RefusedError(ErrorCode.BUSY, text, RETRY_AFTER)
 
-    def write(self, request: SegmentRequest) -> TransferAnswer:
-        """Take a part of a file, wherever it lies."""
-        file_id, payload = request.file_id, request.payload
-        end = request.offset + len(payload)
-        with _refusals(f"write to file {file_id!r}"), self._under_way(file_id) as partial:
-            if partial.stored is not None:
-                return self._ended(partial, partial.stored)
-            self._check_extent(partial, len(payload), end)
-            if partial.metadata.size is None:
-                self._quota.reserve(file_id, max(end, partial.size), shrink=False)
-            partial.write(request.offset, payload, self._clock())
-            return self._answer(partial)
+    def write(self, request: SegmentRequest, digest: bytes | None = None) -> TransferAnswer:
+        """Take a part of a file, wherever it lies.
+
+        Args:
+            request: The part.
+            digest: The short digest of its bytes, where it is known.
+        """
+        try:
+            place, partial = self._working.enter(request.file_id)
+            try:
+                return self._written(partial, request, digest)
+            finally:
+                self._working.leave(place, partial)
+        except _FAULTS as error:
+            raise _refusal(error, f"write to file {request.file_id!r}") from error
 
     def status(self, request: StatusRequest) -> TransferAnswer:
         """Tell how far a file is."""
@@ -204,15 +211,34 @@ class Intake:
             return not partial.lost
         return self._finisher.is_still_there(partial.stored, parts)
 
+    def _written(
+        self, partial: Partial, request: SegmentRequest, digest: bytes | None
+    ) -> TransferAnswer:
+        self._check_under_way(partial)
+        if partial.stored is not None:
+            return self._ended(partial, partial.stored)
+        length = len(request.payload)
+        end = request.offset + length
+        self._check_extent(partial, length, end)
+        if partial.metadata.size is None:
+            self._quota.reserve(partial.file_id, max(end, partial.size), shrink=False)
+        partial.write(request.offset, request.payload, self._clock(), digest)
+        return self._answer(partial)
+
     @contextmanager
     def _under_way(self, file_id: str) -> Iterator[Partial]:
         with self._working.use(file_id) as partial:
-            if partial.metadata.version != _VERSION:
-                raise unknown(file_id)
-            self._settle(partial)
-            if partial.lost:
-                raise unknown(file_id)
+            self._check_under_way(partial)
             yield partial
+
+    def _check_under_way(self, partial: Partial) -> None:
+        """Raise ``UnknownFileError`` for a file of version 1, and for one that is nowhere."""
+        if partial.metadata.version != _VERSION:
+            raise unknown(partial.file_id)
+        if partial.moved:
+            self._settle(partial)
+        if partial.lost:
+            raise unknown(partial.file_id)
 
     def _settle(self, partial: Partial) -> None:
         if partial.moved and partial.stored is None and not partial.lost:
@@ -271,14 +297,18 @@ class Intake:
 def _refusals(subject: str) -> Iterator[None]:
     """Turn what files under way raise into what travels."""
     try:
-        with refusals_of_storage(subject):
-            try:
-                yield
-            except StorageError as error:
-                if error.errno != errno.EBUSY:
-                    raise
-                raise RefusedError(ErrorCode.BUSY, str(error), RETRY_AFTER) from error
-    except UnknownFileError as error:
-        raise RefusedError(ErrorCode.UNKNOWN_TRANSFER, str(error)) from error
-    except StoreClosedError as error:
-        raise RefusedError(ErrorCode.CLOSING, str(error)) from error
+        yield
+    except _FAULTS as error:
+        raise _refusal(error, subject) from error
+
+
+def _refusal(
+    error: UnknownFileError | StoreClosedError | UnsafeNameError | OSError, subject: str
+) -> RefusedError:
+    if isinstance(error, UnknownFileError):
+        return RefusedError(ErrorCode.UNKNOWN_TRANSFER, str(error))
+    if isinstance(error, StoreClosedError):
+        return RefusedError(ErrorCode.CLOSING, str(error))
+    if isinstance(error, StorageError) and error.errno == errno.EBUSY:
+        return RefusedError(ErrorCode.BUSY, str(error), RETRY_AFTER)
+    return logged_refusal(error, subject)

@@ -20,8 +20,9 @@ from dxlfiletransferclient.storage.expiry import Expiry
 from dxlfiletransferclient.storage.home import Home
 from dxlfiletransferclient.storage.journal import Metadata
 from dxlfiletransferclient.storage.partial import Partial
-from dxlfiletransferclient.storage.places import Place, Places, unknown
+from dxlfiletransferclient.storage.places import Place, unknown
 from dxlfiletransferclient.storage.recovery import NoHistoryError
+from dxlfiletransferclient.storage.sharing import SharedPlaces
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class WorkingDirectory:
         # Without its bytes, a journal only remembers that they were given their name.
         under_way = {each for each in found if partialnames.part_name(each) in names}
         ended = sorted(found - under_way, key=self._last_write)
-        self._places = Places(under_way, ended)
+        self._places = SharedPlaces(under_way, ended)
         if under_way:
             logger.info("Files under way from before in %s: %d", path, len(under_way))
 
@@ -140,15 +141,30 @@ class WorkingDirectory:
             StoreClosedError: If the directory was closed.
             OSError: If a file left by a former process cannot be read.
         """
+        place, partial = self.enter(file_id)
+        try:
+            yield partial
+        finally:
+            self.leave(place, partial)
+
+    def enter(self, file_id: str) -> tuple[Place, Partial]:
+        """Begin to work on a file as :meth:`use` does, until :meth:`leave`."""
+        joined = self._places.join(file_id)
+        if joined is not None:
+            return joined
         with self._places.open():
             place = self._places.known(file_id)
             with self._places.turn(place):
                 partial = self._loaded(place)
-                self._places.enter(place)
-            try:
-                yield partial
-            finally:
-                self._leave(place, partial)
+                self._places.admit(place)
+                return place, partial
+
+    def leave(self, place: Place, partial: Partial) -> None:
+        """Work on a file no more."""
+        ended = partial.stored is not None
+        self._places.part(place, ended=ended)
+        if ended:
+            self._forget_oldest(place)
 
     @contextmanager
     def place(self, file_id: str) -> Iterator[Place]:
@@ -252,11 +268,11 @@ class WorkingDirectory:
                     partial = place.partial
                     if partial is None or not held:
                         continue
-                    self._places.enter(place)
+                    self._places.admit(place)
                 try:
                     _flushed(partial, lambda each: each.checkpoint_if_due(now))
                 finally:
-                    self._leave(place, partial)
+                    self.leave(place, partial)
 
     def stop(self) -> None:
         """Take no more requests and wait for those that are running; may be repeated.
@@ -299,11 +315,8 @@ class WorkingDirectory:
             logger.warning("Too little is left of file %s to go on with it", place.file_id)
             self._remove(place.file_id)
 
-    def _leave(self, place: Place, partial: Partial) -> None:
-        ended = partial.stored is not None
-        self._places.leave(place, ended=ended)
-        if not ended:
-            return
+    def _forget_oldest(self, place: Place) -> None:
+        """Let go of a file that was stored, and of the oldest such one if there are too many."""
         self._descriptors.forget(partialnames.journal_name(place.file_id))
         oldest = self._places.oldest_ended()
         if oldest is not None:

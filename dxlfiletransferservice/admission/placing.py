@@ -58,8 +58,8 @@ class ReceivingStore(Protocol):
         """Begin a file, or tell how far it is."""
         ...
 
-    def write(self, request: SegmentRequest) -> TransferAnswer:
-        """Take a part of a file."""
+    def write(self, request: SegmentRequest, digest: bytes | None = None) -> TransferAnswer:
+        """Take a part of a file; the digest is the xxh3-128 of its bytes, where it is known."""
         ...
 
     def status(self, request: StatusRequest) -> TransferAnswer:
@@ -166,11 +166,16 @@ class PlacedStore:
                 self._homes.popitem(last=False)
         return answer
 
-    def write(self, request: SegmentRequest) -> TransferAnswer:
-        """Take a part of a file (see ``interface.Store``)."""
+    def write(self, request: SegmentRequest, digest: bytes | None = None) -> TransferAnswer:
+        """Take a part of a file (see ``interface.Store``).
+
+        Args:
+            request: The part.
+            digest: The xxh3-128 of its bytes, where it is known.
+        """
         file_id = self._ids(request.file_id)
         placed = SegmentRequest(file_id=file_id, offset=request.offset, payload=request.payload)
-        answer = self._at_home(file_id, lambda store: store.write(placed))
+        answer = self._at_home(file_id, lambda store: store.write(placed, digest))
         self._received(len(request.payload))
         return answer
 

@@ -3,6 +3,7 @@ from typing import TypeVar
 
 import pytest
 
+from dxlfiletransferclient.digests import short_digest
 from dxlfiletransferclient.protocol.coding import decode, encode
 from dxlfiletransferclient.protocol.desk import ALL_VERBS, Desk
 from dxlfiletransferclient.protocol.messages import (
@@ -133,3 +134,32 @@ def test_what_the_store_refuses_is_refused(desk: Desk) -> None:
 def test_topics() -> None:
     assert topic_of(Verb.OPEN, "/files/store") == "/files/store/v2/open"
     assert len({topic_of(verb) for verb in Verb}) == len(Verb)
+
+
+class WithDigests(MemoryStore):
+    """A store that makes use of the digests of segments."""
+
+    digest: bytes | None = None
+
+    def write(self, request: SegmentRequest, digest: bytes | None = None) -> TransferAnswer:
+        self.digest = digest
+        return super().write(request)
+
+
+def test_a_store_gets_the_digest_that_was_checked() -> None:
+    store = WithDigests()
+    desk = Desk(store)
+    asked(desk, Verb.OPEN, TransferAnswer)
+    assert asked(desk, Verb.SEGMENT, TransferAnswer).held == ((0, 10),)
+    assert store.digest == short_digest(CONTENT)
+
+
+def test_a_store_gets_nothing_that_was_damaged() -> None:
+    store = WithDigests()
+    desk = Desk(store)
+    asked(desk, Verb.OPEN, TransferAnswer)
+    made = encode(REQUESTS[Verb.SEGMENT])
+    with pytest.raises(RefusedError) as raised:
+        desk.answer(Verb.SEGMENT, Parcel(made.fields, b"other bytes"))
+    assert raised.value.means(ErrorCode.CORRUPT)
+    assert store.digest is None
