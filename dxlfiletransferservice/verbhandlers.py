@@ -126,9 +126,10 @@ class VerbRequestCallback(RequestCallback):
         if self._crowded is not None and self._crowded():
             text = "too many answers wait to be sent"
             raise RefusedError(ErrorCode.BUSY, text, BUSY_SECONDS)
-        refusal = None if self._refuse_plain is None else self._refuse_plain()
-        if refusal is not None:
-            raise refusal
+        if self._refuse_plain is not None:
+            refusal = self._refuse_plain()
+            if refusal is not None:
+                raise refusal
         payload: object = payload_of(request)
         # Whatever msgpack has may arrive as a payload: numbers, lists, nothing.
         if not isinstance(payload, (bytes, memoryview)):

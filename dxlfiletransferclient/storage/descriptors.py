@@ -65,7 +65,8 @@ class Descriptors:
         """Use a descriptor no more."""
         with self._guard:
             held.users -= 1
-            self._close_idle()
+            if len(self._open) > self._idle:
+                self._close_idle()
 
     def create(self, name: str) -> None:
         """Make a file and keep it open.
@@ -77,7 +78,8 @@ class Descriptors:
         number = self._directory.open_file(name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         with self._guard:
             self._open[name] = Lent(number)
-            self._close_idle()
+            if len(self._open) > self._idle:
+                self._close_idle()
 
     def forget(self, name: str) -> None:
         """Close a file, as soon as nobody uses it: another one may get its name."""
@@ -91,10 +93,9 @@ class Descriptors:
             self._open.clear()
 
     def _close_idle(self) -> None:
-        if len(self._open) > self._idle:
-            idle = [name for name, held in self._open.items() if not held.users]
-            for name in idle[: len(self._open) - self._idle]:
-                del self._open[name]
+        idle = [name for name, held in self._open.items() if not held.users]
+        for name in idle[: len(self._open) - self._idle]:
+            del self._open[name]
 
 
 class Lent:

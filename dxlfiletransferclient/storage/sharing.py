@@ -1,5 +1,7 @@
 """The usual way to work on a file under way: together with others, while nobody works alone."""
 
+import threading
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from dxlfiletransferclient.errors import StoreClosedError
@@ -14,7 +16,17 @@ class SharedPlaces(Places):
 
     Who has entered keeps the place from whoever wants to work alone, and everything from being
     closed.
+
+    Args:
+        under_way: As for :class:`~.places.Places`.
+        ended: As there.
     """
+
+    def __init__(self, under_way: Iterable[str], ended: Iterable[str]) -> None:
+        super().__init__(under_way, ended)
+        # Taken by itself where nobody is waited for, without the condition around it.
+        self._lock = threading.RLock()
+        self._guard = threading.Condition(self._lock)
 
     def join(self, file_id: str) -> "tuple[Place, Partial] | None":
         """Begin to work with others, if nothing has to be waited for; :meth:`part` has to follow.
@@ -27,7 +39,7 @@ class SharedPlaces(Places):
             StoreClosedError: If everything was closed.
             UnknownFileError: If there is no such file, or no longer.
         """
-        with self._guard:
+        with self._lock:
             if self._closed:
                 msg = "the store is closed"
                 raise StoreClosedError(msg)
@@ -45,7 +57,7 @@ class SharedPlaces(Places):
 
     def admit(self, place: Place) -> None:
         """Begin to work with others, for whoever holds the lock; :meth:`part` has to follow."""
-        with self._guard:
+        with self._lock:
             place.users += 1
             self._running += 1
 
@@ -56,7 +68,7 @@ class SharedPlaces(Places):
             place: The place.
             ended: Whether the file was stored; see :meth:`leave`.
         """
-        with self._guard:
+        with self._lock:
             self._running -= 1
             # Whoever wants to work alone holds the lock of the place while he waits.
             if ended or self._closed or place.lock.locked():
