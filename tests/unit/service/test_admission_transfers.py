@@ -10,6 +10,7 @@ from pytest_mock import MockerFixture
 from sqlalchemy.exc import OperationalError
 
 from dxlfiletransferclient.control import constants
+from dxlfiletransferclient.digests import short_digest
 from dxlfiletransferclient.protocol.messages import (
     AbortRequest,
     DoneAnswer,
@@ -28,7 +29,9 @@ from dxlfiletransferclient.protocol.messages import (
 from dxlfiletransferclient.protocol.refusals import ErrorCode
 from dxlfiletransferclient.protocol.sessions import Outcome
 from dxlfiletransferclient.protocol.verbs import Verb
-from dxlfiletransferclient.sealing.admission import Admission, SessionPurpose
+from dxlfiletransferclient.sealing.admission import Admission, Cipher, SessionPurpose
+from dxlfiletransferclient.storage import partfile
+from dxlfiletransferclient.storage.journal import Segment
 from dxlfiletransferservice.admission.placing import FileIds, secret_of
 from dxlfiletransferservice.admission.standing import RECHECK_SECONDS
 from dxlfiletransferservice.control.principals import Principal
@@ -87,6 +90,18 @@ def test_a_file_that_is_gone_on_with_in_another_session(world: Receiver) -> None
 
     assert peer.finish("f", b"abcdef").state is TransferState.STORED
     assert world.stored() == {"a": b"abcdef"}
+
+
+@pytest.mark.parametrize("cipher", [Cipher.NONE, Cipher.AES_128])
+def test_the_digest_that_a_segment_was_checked_with_is_recorded(
+    world: Receiver, mocker: MockerFixture, cipher: Cipher
+) -> None:
+    computed = mocker.spy(partfile, "short_digest")
+    write = mocker.spy(partfile.PartFile, "write")
+    peer = world.peer().enter(transfer(cipher=cipher))
+    assert peer.send("f", "a", b"abc").state is TransferState.STORED
+    assert computed.call_count == 0
+    assert write.spy_return == Segment(0, 3, short_digest(b"abc"))
 
 
 def test_a_file_that_is_dropped(world: Receiver) -> None:
