@@ -2,8 +2,8 @@
 
 import json
 import types
-from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, fields
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -44,7 +44,7 @@ def encode(message: Message, *, digest: str | None = None) -> Parcel:
         if name == _PAYLOAD:
             payload = value
         elif kind.parts is not None:
-            payload = _json([_object(part) for part in value])
+            payload = _json(_objects(value))
         elif value is not None and value != ():
             values[name] = kind.to_text(value)
     return sealed(values, payload, digest=digest)
@@ -105,7 +105,12 @@ class _Attribute:
         choices = get_args(hint) if get_origin(hint) is types.UnionType else (hint,)
         self.kind = next(choice for choice in choices if choice is not types.NoneType)
         self.optional = types.NoneType in choices
-        self.required = field.default is MISSING
+        self.default = field.default
+        self.choices: Mapping[str, Any] | None = None
+        if isinstance(self.kind, type) and issubclass(self.kind, StrEnum):
+            self.choices = {each.value: each for each in self.kind}
+        # What is of this very type inside a JSON array needs no look, and no conversion.
+        self.plain = self.kind if self.kind in (str, int, bool) else None
         parts = get_args(self.kind)
         message = get_origin(self.kind) is tuple and self.kind != Ranges
         self.parts: type[Message] | None = parts[0] if message else None
@@ -124,54 +129,75 @@ class _Attribute:
             return _number(name, text)
         if self.kind == Ranges:
             return _ranges(name, text)
-        if issubclass(self.kind, StrEnum):
-            return _one_of(name, text, {each.value: each for each in self.kind})
+        if self.choices is not None:
+            return _one_of(name, text, self.choices)
         return text
 
     def from_json(self, name: str, value: Any) -> Any:
-        if value is None and self.optional:
-            return None
-        if isinstance(value, str) and issubclass(self.kind, str):
-            return self.from_text(name, value)
-        if type(value) is self.kind:
+        if type(value) is self.plain or (value is None and self.optional):
             return value
+        if self.choices is not None and isinstance(value, str):
+            return _one_of(name, value, self.choices)
         raise ValueError(f"{name!r} is {brief(value)}")
 
 
-def _attributes(kind: Any) -> Mapping[str, _Attribute]:
-    return _cached_attributes(kind)
-
-
-@cache
-def _cached_attributes(kind: Any) -> Mapping[str, _Attribute]:
+def _attributes_of(kind: Any) -> Mapping[str, _Attribute]:
     hints = get_type_hints(kind)
     return {field.name: _Attribute(hints[field.name], field) for field in fields(kind)}
+
+
+def _attributes_but_payload(kind: Any) -> Mapping[str, _Attribute]:
+    return {name: each for name, each in _attributes_of(kind).items() if name != _PAYLOAD}
+
+
+_Attributes = Callable[[Any], Mapping[str, _Attribute]]
+_attributes: Final[_Attributes] = cache(_attributes_of)
+_attributes_in_json: Final[_Attributes] = cache(_attributes_but_payload)
+
+
+def _objects(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Return messages as they are inside a JSON array."""
+    objects: list[dict[str, Any]] = []
+    before: Message | None = None
+    for message in messages:
+        # Most results of a batch are one and the same object.
+        objects.append(objects[-1] if message is before else _object(message))
+        before = message
+    return objects
 
 
 def _object(message: Message) -> dict[str, Any]:
     """Return a message as it is inside a JSON array; what has its default is left out."""
     found: dict[str, Any] = {}
-    for field in fields(message):
-        value = getattr(message, field.name)
-        if field.name != _PAYLOAD and (field.default is MISSING or value != field.default):
-            found[field.name] = value
+    for name, attribute in _attributes_in_json(type(message)).items():
+        value, default = getattr(message, name), attribute.default
+        # Mostly it is that very object, which takes no comparison.
+        if value is not default and value != default:
+            found[name] = value
     return found
 
 
-def _from_object(kind: type[M], found: Any, **more: Any) -> M:
+def _from_object(kind: type[M], found: Any, payload: Payload | None = None) -> M:
     if not isinstance(found, dict):
         raise TypeError(f"an array holds {brief(found)}")
-    known = _attributes(kind)
-    values = {
-        name: known[name].from_json(name, value)
-        for name, value in found.items()
-        if name in known and name != _PAYLOAD
-    }
-    return kind(**values, **more)
+    known = _attributes_in_json(kind)
+    values: dict[str, Any] = {}
+    for name, value in found.items():
+        attribute = known.get(name)
+        if attribute is not None:
+            plain = type(value) is attribute.plain
+            values[name] = value if plain else attribute.from_json(name, value)
+    if payload is not None:
+        values[_PAYLOAD] = payload
+    return kind(**values)
 
 
 def _batch_payload(batch: BatchRequest) -> bytes:
-    objects = [{**_object(entry), "length": len(entry.payload)} for entry in batch.entries]
+    objects: list[dict[str, Any]] = []
+    for entry in batch.entries:
+        found = _object(entry)
+        found["length"] = len(entry.payload)
+        objects.append(found)
     header = _json(objects)
     contents = [entry.payload for entry in batch.entries]
     payload = b"".join([len(header).to_bytes(_HEADER_LENGTH, "big"), header, *contents])
@@ -191,7 +217,7 @@ def _batch(payload: Payload) -> BatchRequest:
         if type(length) is not int or not 0 <= length <= len(view) - position:
             raise ValueError("an entry of the batch is longer than what is left of it")
         content = view[position : position + length]
-        entries.append(_from_object(BatchEntry, found, payload=content))
+        entries.append(_from_object(BatchEntry, found, content))
         position += length
     if position != len(view):
         raise ValueError("the batch is longer than its entries")

@@ -32,6 +32,10 @@ from dxlfiletransferclient.protocol.sessions import (
 _FILE_ID: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_FILE_ID_LENGTH}}}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
+_FIRST_TIME: Final = -(2**63)
+_LAST_TIME: Final = 2**63 - 1
+"""What file systems can hold: times of 64 bits, in nanoseconds."""
+
 
 class TransferState(StrEnum):
     """How far a file is on the receiving side."""
@@ -563,5 +567,5 @@ def _check_sha256(value: str | None) -> None:
 
 
 def _check_modified(value: int | None) -> None:
-    # What file systems can hold: times of 64 bits, in nanoseconds.
-    _check_range("modified_ns", value, -(2**63), 2**63 - 1)
+    if value is not None and not _FIRST_TIME <= value <= _LAST_TIME:
+        _check_range("modified_ns", value, _FIRST_TIME, _LAST_TIME)

@@ -45,12 +45,16 @@ def apply(
         wanted = mode | ((mode & _READABLE) >> 2 & runnable)
         if wanted != mode:
             os.fchmod(descriptor, wanted)
-    if attributes.modified_ns is None:
-        return
+    if attributes.modified_ns is not None:
+        set_modified(directory, name, descriptor, attributes.modified_ns)
+
+
+def set_modified(directory: Directory, name: str, descriptor: int, modified_ns: int) -> None:
+    """Give an open file its modification time; see :func:`apply`."""
     if os.utime in os.supports_fd:
-        os.utime(descriptor, ns=(attributes.modified_ns, attributes.modified_ns))
+        os.utime(descriptor, ns=(modified_ns, modified_ns))
     else:
-        directory.set_modified(name, attributes.modified_ns)
+        directory.set_modified(name, modified_ns)
 
 
 def runnable_bits(directory: Directory, probe: str) -> int:

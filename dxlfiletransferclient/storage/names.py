@@ -20,6 +20,10 @@ Parts = tuple[str, ...]
 
 _ABSOLUTE_ON_WINDOWS: Final = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _FORBIDDEN_ON_WINDOWS: Final = re.compile(r'[<>:"|?*\x00-\x1f]')
+_ORDINARY_PART: Final = r"\.?[A-Za-z0-9_+,=@-][A-Za-z0-9_+,=@ .()-]*"
+_ORDINARY: Final = re.compile(f"(?:{_ORDINARY_PART}/)*{_ORDINARY_PART}")
+"""What most names are made of; nothing is wrong with these, unless they are long."""
+
 _DEVICE_ON_WINDOWS: Final = re.compile(
     r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9\u00b9\u00b2\u00b3]) *(\..*)?",
     re.IGNORECASE | re.DOTALL,
@@ -73,21 +77,26 @@ def parse_directory_name(
     """
     if not isinstance(name, str):
         raise UnsafeNameError(name, "is no text")
-    _check_whole(name, windows=windows)
-    parts = _resolve(name, name.replace("\\", "/") if windows else name)
-    _check_parts(name, parts, windows=windows, reserved=reserved)
+    if not windows and len(name) <= MAX_PART_BYTES and _ORDINARY.fullmatch(name):
+        parts = tuple(name.split("/"))
+    else:
+        parts = _checked_parts(name, windows=windows)
+    for directory in reserved:
+        above = parts[: len(directory)]
+        if above == directory or (windows and _folded(above) == _folded(directory)):
+            raise UnsafeNameError(name, "lies in the working directory, which is reserved")
     return parts
 
 
-def _check_parts(name: str, parts: Parts, *, windows: bool, reserved: Iterable[Parts]) -> None:
+def _checked_parts(name: str, *, windows: bool) -> Parts:
+    _check_whole(name, windows=windows)
+    parts = _resolve(name, name.replace("\\", "/") if windows else name)
     for part in parts:
         if len(part.encode()) > MAX_PART_BYTES:
             raise UnsafeNameError(name, f"has a part of more than {MAX_PART_BYTES} bytes")
         if windows:
             _check_windows_part(name, part)
-    for directory in reserved:
-        if _folded(parts[: len(directory)], windows) == _folded(directory, windows):
-            raise UnsafeNameError(name, "lies in the working directory, which is reserved")
+    return parts
 
 
 def _check_whole(name: str, *, windows: bool) -> None:
@@ -130,5 +139,5 @@ def _check_windows_part(name: str, part: str) -> None:
         raise UnsafeNameError(name, "has a part that Windows reserves for a device")
 
 
-def _folded(parts: Parts, windows: bool) -> Parts:  # noqa: FBT001 - private, always by position
-    return tuple(part.casefold() for part in parts) if windows else parts
+def _folded(parts: Parts) -> Parts:
+    return tuple(part.casefold() for part in parts)

@@ -169,12 +169,12 @@ class NameLocks:
             RefusedError: Entering: ``BUSY`` if somebody else holds it for too long.
         """
         if not more:
-            return _Held(self._locks[hash(folded(parts)) % LOCKS], parts)
+            return _Held(self._locks[_number(parts)], parts)
         return self._all_held((parts, *more))
 
     @contextmanager
     def _all_held(self, names: Sequence[Parts]) -> Iterator[None]:
-        numbers = {hash(folded(each)) % LOCKS for each in names}
+        numbers = {_number(each) for each in names}
         with ExitStack() as stack:
             # In one order for all, so that no two wait for each other.
             for number in sorted(numbers):
@@ -200,8 +200,14 @@ class _Held:
         self._lock.release()
 
 
-def folded(parts: Parts) -> Parts:
+def folded(parts: Parts) -> str:
     """Return one name for all that differ in case or in how their characters are composed."""
-    if all(part.isascii() for part in parts):
-        return tuple(part.lower() for part in parts)
-    return tuple(unicodedata.normalize("NFKC", part).casefold() for part in parts)
+    name = "/".join(parts)
+    if name.isascii():
+        return name.lower()
+    return "/".join([unicodedata.normalize("NFKC", part).casefold() for part in parts])
+
+
+def _number(parts: Parts) -> int:
+    """Return which of the locks a name has."""
+    return hash(folded(parts)) % LOCKS

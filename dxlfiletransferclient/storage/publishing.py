@@ -138,32 +138,54 @@ class Publisher:
         names = (parts, backup_of(parts)) if finished.terms.backup else (parts,)
         with self._locks.held(*names):
             parent = directories.open(parts[:-1], make=True)
-            old = status_of(parent, parts[-1])
-            decision = decide(overwrite, _newcomer(finished), old)
-            if old is None or decision is Decision.TAKE:
-                backup = False
-                if old is not None and finished.terms.backup:
-                    equal = self._has_same_content(finished, parent, old)
-                    if equal is None:
-                        return None, version_of(old)
-                    # What is equal may be there because the same request comes again: as a backup,
-                    # it would take the place of the last file that was another one.
-                    backup = not equal
-                    if backup:
-                        self._back_up(finished, parent, old)
-                return self._take(directories, finished, parent, old, kept=backup), ""
-            if decision is Decision.KEEP:
-                if not self.has_stored(finished.sha256, old):
-                    return _published(finished, TransferState.KEPT, old), ""
-            elif (equal := self._is_equal(finished, parent, old)) is None:
-                return None, version_of(old)
-            elif not equal:
-                raise exists(parts)
-            if finished.target is None:
-                self._quota.shrunk(finished.status.st_size)
-            # Whoever put it there may not have flushed its name yet.
-            directories.touched(parts[:-1])
-            return _published(finished, TransferState.STORED, old), ""
+            if self._takes_the_name_anyway(finished.terms, overwrite):
+                return self._take(directories, finished, parent, None), ""
+            return self._decided(directories, finished, overwrite, parent)
+
+    def _decided(
+        self,
+        directories: OpenDirectories,
+        finished: Finished,
+        overwrite: Overwrite,
+        parent: Directory,
+    ) -> tuple[Published | None, str]:
+        """Do what the overwrite mode says to what has the name; see :meth:`_once`."""
+        parts = finished.parts
+        old = status_of(parent, parts[-1])
+        decision = decide(overwrite, _newcomer(finished), old)
+        if old is None or decision is Decision.TAKE:
+            backup = False
+            if old is not None and finished.terms.backup:
+                equal = self._has_same_content(finished, parent, old)
+                if equal is None:
+                    return None, version_of(old)
+                # What is equal may be there because the same request comes again: as a backup,
+                # it would take the place of the last file that was another one.
+                backup = not equal
+                if backup:
+                    self._back_up(finished, parent, old)
+            return self._take(directories, finished, parent, old, kept=backup), ""
+        if decision is Decision.KEEP:
+            if not self.has_stored(finished.sha256, old):
+                return _published(finished, TransferState.KEPT, old), ""
+        elif (equal := self._is_equal(finished, parent, old)) is None:
+            return None, version_of(old)
+        elif not equal:
+            raise exists(parts)
+        if finished.target is None:
+            self._quota.shrunk(finished.status.st_size)
+        # Whoever put it there may not have flushed its name yet.
+        directories.touched(parts[:-1])
+        return _published(finished, TransferState.STORED, old), ""
+
+    def _takes_the_name_anyway(self, terms: Terms, overwrite: Overwrite) -> bool:
+        """Whether nobody has to know what has the name; a directory resists being replaced.
+
+        For a small file, each look at the disk counts.
+        """
+        if overwrite is not Overwrite.REPLACE or terms.same_size or terms.backup:
+            return False
+        return not self._quota.counts_stored
 
     def has_stored(self, sha256: str, old: os.stat_result) -> bool:
         """Whether an older file is known to have this content, without reading it.
@@ -222,11 +244,23 @@ class Publisher:
         *,
         kept: bool = False,
     ) -> Published:
-        """Give the name to the new file; ``kept`` says that the old one has another name, too."""
+        """Give the name to the new file.
+
+        Args:
+            directories: Where it is noted that names have changed.
+            finished: The new file.
+            parent: The directory of the name.
+            old: The older file, if there is one that somebody has to be told of.
+            kept: Whether that has another name, too.
+        """
         parts = finished.parts
         try:
             move(finished.directory, finished.name, parent, parts[-1])
-        except IsADirectoryError as error:
+        except OSError as error:
+            # Platforms differ in what they say to that.
+            there = status_of(parent, parts[-1])
+            if there is None or not stat.S_ISDIR(there.st_mode):
+                raise
             text = f"{brief('/'.join(parts))} is the name of an existing directory"
             raise RefusedError(ErrorCode.WRONG_KIND, text) from error
         directories.touched(parts[:-1])
@@ -235,10 +269,11 @@ class Publisher:
         ours = finished.status
         # It was stored, even if somebody has removed it since.
         there = status_of(parent, parts[-1]) or ours
+        version = version_of(there)
         # Another program may have put something else there since.
-        if finished.sha256 and (there.st_ino, there.st_size) == (ours.st_ino, ours.st_size):
-            self._digests.remember(version_of(there), finished.sha256)
-        return _published(finished, TransferState.STORED, there)
+        if finished.sha256 and there.st_ino == ours.st_ino and there.st_size == ours.st_size:
+            self._digests.remember(version, finished.sha256)
+        return Published(TransferState.STORED, version, ours.st_size, finished.sha256)
 
 
 def made(directories: OpenDirectories, parts: Parts) -> Directory:

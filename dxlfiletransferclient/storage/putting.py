@@ -23,7 +23,7 @@ from dxlfiletransferclient.protocol.messages import (
 )
 from dxlfiletransferclient.protocol.parcels import Payload
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
-from dxlfiletransferclient.storage.attributes import Attributes, apply
+from dxlfiletransferclient.storage.attributes import set_modified
 from dxlfiletransferclient.storage.directory import FILE_MODE, PROGRAM_MODE, Directory
 from dxlfiletransferclient.storage.faults import logged_refusal, refusal_of, refusals_of_storage
 from dxlfiletransferclient.storage.flushing import FileSystem, Flusher
@@ -46,6 +46,10 @@ _OWN_NAME: Final = re.compile(r"dxlft-([0-9a-f]{32})-\d+\.entry")
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
+_RESULTS: Final = {
+    state: EntryResult(state=state) for state in (TransferState.STORED, TransferState.KEPT)
+}
+
 
 @dataclass(slots=True)
 class _Item:
@@ -53,19 +57,16 @@ class _Item:
 
     entry: BatchEntry
     temporary: str
-    terms: Terms = NO_TERMS
+    terms: Terms
+    size: int
     parts: Parts = ()
     status: os.stat_result | None = None
     reserved: bool = False
     sets_modified: bool = False
     result: EntryResult | None = None
 
-    @property
-    def size(self) -> int:
-        return len(self.entry.payload)
-
     def settle(self, state: TransferState) -> None:
-        self.result = EntryResult(state=state)
+        self.result = _RESULTS[state]
 
     def refuse(self, error: RefusedError) -> None:
         self.result = EntryResult(code=error.code, text=error.message)
@@ -120,7 +121,7 @@ class BatchWriter:
         """
         with self._run() as token:
             items = [
-                _Item(entry, ENTRY_NAME.format(token, number), terms)
+                _Item(entry, ENTRY_NAME.format(token, number), terms, len(entry.payload))
                 for number, entry in enumerate(entries)
             ]
             try:
@@ -175,6 +176,7 @@ class BatchWriter:
             Flusher(self._working, self._file_system) as flusher,
             self._root.visit() as directories,
         ):
+            self._reserve(items)
             _each(_open(items), partial(self._prepare, directories))
             self._flush(flusher, [item for item in _open(items) if item.status is not None])
             _each(_open(items), partial(self._name, directories))
@@ -183,6 +185,17 @@ class BatchWriter:
                 [item for item in items if item.sets_modified], partial(_set_modified, directories)
             )
             directories.settle(flusher)
+
+    def _reserve(self, items: Sequence[_Item]) -> None:
+        """Have the quota agree at once to all files that are sure to be written, if it can."""
+        replacing = [
+            item
+            for item in items
+            if item.entry.kind is Kind.FILE and item.entry.overwrite is Overwrite.REPLACE
+        ]
+        if replacing and self._quota.reserve_all({item.temporary: item.size for item in replacing}):
+            for item in replacing:
+                item.reserved = True
 
     def _prepare(self, directories: OpenDirectories, item: _Item) -> None:
         """Check an entry and write it where nobody sees it; a directory is made at once."""
@@ -202,14 +215,15 @@ class BatchWriter:
             raise RefusedError(ErrorCode.CORRUPT, text)
         if self._is_kept(directories, item):
             return
-        self._quota.reserve(item.temporary, item.size)
-        item.reserved = True
+        if not item.reserved:
+            self._quota.reserve(item.temporary, item.size)
+            item.reserved = True
         mode = PROGRAM_MODE if entry.executable else FILE_MODE
         descriptor = self._working.open_file(item.temporary, _CREATE, mode)
         try:
             _write(descriptor, entry.payload)
-            attributes = Attributes(entry.modified_ns if item.terms.sets_modified else None)
-            apply(self._working, item.temporary, descriptor, attributes, runnable=0)
+            if entry.modified_ns is not None and item.terms.sets_modified:
+                set_modified(self._working, item.temporary, descriptor, entry.modified_ns)
             item.status = os.fstat(descriptor)
         finally:
             os.close(descriptor)
@@ -230,9 +244,13 @@ class BatchWriter:
     def _is_kept(self, directories: OpenDirectories, item: _Item) -> bool:
         """Whether it is sure before anything is written that an older file is kept."""
         entry = item.entry
+        parent = made(directories, item.parts[:-1])
+        if entry.overwrite is Overwrite.REPLACE:
+            # Whatever speaks against it is found when it gets its name.
+            return False
         link = entry.kind is Kind.LINK
         size = None if link else item.size
-        old = status_of(made(directories, item.parts[:-1]), item.parts[-1])
+        old = status_of(parent, item.parts[-1])
         newcomer = Newcomer(item.parts, size, entry.modified_ns, link=link, terms=item.terms)
         if old is None or decide(entry.overwrite, newcomer, old) is not Decision.KEEP:
             return False
@@ -332,9 +350,9 @@ def _set_modified(directories: OpenDirectories, item: _Item) -> None:
 
 
 def _write(descriptor: int, payload: Payload) -> None:
-    rest = memoryview(payload)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    written = os.write(descriptor, payload)
+    while written < len(payload):
+        written += os.write(descriptor, memoryview(payload)[written:])
 
 
 def _refuse_all(items: Sequence[_Item], error: RefusedError) -> None:

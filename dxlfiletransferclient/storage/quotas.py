@@ -5,7 +5,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -110,7 +110,9 @@ class Quota:
         self._measure = used
         self._written = written
         self._clock = clock
-        self._guard = threading.Condition()
+        # Entered for each of many small files: the lock itself costs less than its condition.
+        self._guard = threading.RLock()
+        self._measured_anew = threading.Condition(self._guard)
         self._reserved: dict[str, int] = {}
         self._reserved_total = 0
         self._used: int | None = None
@@ -121,6 +123,11 @@ class Quota:
         self._took = 0.0
         self._measured = 0.0
         self._measurement: threading.Thread | None = None
+
+    @property
+    def counts_stored(self) -> bool:
+        """Whether it matters how many bytes all stored files have."""
+        return self._limits.total_bytes is not None
 
     def adopt(self, key: str, size: int) -> None:
         """Note bytes that a file under way from before takes already, whatever the limits are.
@@ -165,6 +172,31 @@ class Quota:
                 self._check_free(more)
             if more > 0 or shrink:
                 self._set_aside(key, size)
+
+    def reserve_all(self, sizes: Mapping[str, int]) -> bool:
+        """Put bytes aside for several files under way, if there is plenty of room for all of them.
+
+        Args:
+            sizes: Their bytes, by what names each file from now until it is stored or released;
+                nothing is put aside for any of them yet.
+
+        Returns:
+            Whether that was done. If not, :meth:`reserve` finds out for which there is room.
+        """
+        total, each = self._limits.total_bytes, self._limits.file_bytes
+        if each is not None and any(size > each for size in sizes.values()):
+            return False
+        more = sum(sizes.values())
+        with self._guard:
+            if total is not None:
+                self._measure_if_older(MEASURE_EVERY)
+                if self._used is None or more > self._left(total):
+                    return False
+            if more + self._reserved_total + self._limits.keep_free_bytes > self._free():
+                return False
+            self._reserved.update(sizes)
+            self._reserved_total += more
+        return True
 
     def release(self, key: str) -> None:
         """Give back what was put aside for a file; no error if there is nothing."""
@@ -218,7 +250,7 @@ class Quota:
     def _wait_for_measurement(self) -> None:
         # Counted from its beginning, so that a batch of files does not wait for each of them.
         timeout = max(0.0, self._began + FIRST_MEASUREMENT - self._clock())
-        self._guard.wait_for(lambda: self._measurement is None, timeout)
+        self._measured_anew.wait_for(lambda: self._measurement is None, timeout)
 
     def _left(self, limit: int) -> int:
         return limit - max(0, (self._used or 0) + self._changed) - self._reserved_total
@@ -292,7 +324,7 @@ class Quota:
                 # What changed meanwhile may have been seen or not; the next measurement will tell.
                 self._used = used
                 self._changed -= changed_before
-            self._guard.notify_all()
+            self._measured_anew.notify_all()
 
 
 def quota_of(limits: QuotaLimits, *, storage: Path, working: Path) -> Quota:

@@ -147,6 +147,10 @@ class OpenDirectories:
             FileNotFoundError: If it is missing, and is not to be made.
             OSError: If it cannot be opened or made.
         """
+        found = self._open.get(parts)
+        if found is not None:
+            self._open.move_to_end(parts)
+            return found
         depth = len(parts)
         while depth and parts[:depth] not in self._open:
             depth -= 1
@@ -160,7 +164,8 @@ class OpenDirectories:
 
     def touched(self, parts: Parts) -> None:
         """Note that names in a directory have changed, for :meth:`settle`."""
-        self._touched.setdefault(parts, set())
+        if parts not in self._touched:
+            self._touched[parts] = set()
 
     def removed(self, parts: Parts) -> None:
         """Note that a directory was removed, which changed the one it was in."""

@@ -211,3 +211,22 @@ def test_an_accepted_name_holds_its_file_on_disk(root: Path, name: str) -> None:
             return
     assert storage.joinpath(*parts).read_bytes() == name.encode()
     assert {entry.name for entry in root.iterdir()} <= {"storage", "source"}
+
+
+ordinary_names = st.lists(
+    st.text("aZ09_.-+,=@ ()~:", min_size=0, max_size=5), min_size=1, max_size=4
+).map("/".join)
+
+
+@given(ordinary_names | names)
+def test_ordinary_names_are_taken_apart_as_all_others(name: str) -> None:
+    def parts() -> tuple[str, ...] | str:
+        try:
+            return parse_directory_name(name, windows=False, reserved=[("a",)])
+        except UnsafeNameError as error:
+            return error.reason
+
+    shortcut = parts()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dxlfiletransferclient.storage.names._ORDINARY", re.compile("(?!)"))
+        assert shortcut == parts()

@@ -506,3 +506,33 @@ def test_what_is_removed_as_soon_as_it_has_its_name_was_stored(
 
     mocker.patch.object(type(files.working), "move", move)
     assert files.put(file("a", b"1")) == [STORED]
+
+
+@pytest.mark.parametrize("total", [None, 1000])
+def test_a_directory_is_not_replaced_whether_somebody_looks_for_it_or_not(
+    tmp_path: Path, total: int | None
+) -> None:
+    quota = Quota(QuotaLimits(total_bytes=total), free=lambda: PLENTY, used=lambda: 0)
+    with opened(tmp_path, quota=quota, links=True) as files:
+        (files.root / "d").mkdir()
+        results = files.put(file("d", b"1"), link("d", "x"), file("e", b"1"))
+        assert codes(results) == [ErrorCode.WRONG_KIND, ErrorCode.WRONG_KIND, None]
+        assert results[0].text == "'d' is the name of an existing directory"
+        assert (files.root / "d").is_dir()
+        assert files.left_over() == []
+
+
+def test_what_is_reserved_at_once_is_given_back(files: Opened) -> None:
+    good, bad = file("a", b"1" * 10), replace(file("b", b"1" * 10), sha256=sha256(b"2"))
+    entries = [good, bad, file("../c", b"1"), file("d", b"1", overwrite=Overwrite.KEEP)]
+    assert codes(files.put(*entries)) == [None, ErrorCode.CORRUPT, ErrorCode.UNSAFE_NAME, None]
+    assert files.quota._reserved == {}
+    assert files.quota._reserved_total == 0
+
+
+def test_a_write_may_take_less_than_all(files: Opened, mocker: MockerFixture) -> None:
+    real = os.write
+    mocker.patch("os.write", lambda descriptor, data: real(descriptor, data[:3]))
+    entry = replace(file("a", b"12345678"), payload=memoryview(b"12345678"))
+    assert files.put(entry) == [STORED]
+    assert (files.root / "a").read_bytes() == b"12345678"

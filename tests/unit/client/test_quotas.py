@@ -344,3 +344,27 @@ def test_a_count_that_takes_long_is_not_begun_again_at_once() -> None:
     disk.used = 0
     disk.now += 15.0 * MEASURE_AGAIN_SHARE
     quota.reserve("a", 1)
+
+
+def test_several_files_at_once() -> None:
+    quota = Disk(free=100).quota(file_bytes=50, keep_free_bytes=10)
+    assert quota.reserve_all({"a": 50, "b": 30})
+    assert quota.is_reserved("a")
+    assert not quota.reserve_all({"c": 11})
+    assert not quota.reserve_all({"c": 1, "d": 51})
+    assert not quota.is_reserved("c")
+    assert quota.reserve_all({"c": 10})
+    quota.release("b")
+    assert quota.reserve_all({"d": 30})
+    assert not quota.counts_stored
+
+
+def test_several_files_at_once_where_all_are_counted() -> None:
+    quota = Disk(used=50).quota(total_bytes=100)
+    # Not counted yet: whoever is in no hurry waits for that.
+    assert not quota.reserve_all({"a": 10})
+    quota.reserve("a", 10)
+    assert not quota.reserve_all({"b": 20, "c": 21})
+    assert quota.reserve_all({"b": 20, "c": 20})
+    refused(ErrorCode.QUOTA, lambda: quota.reserve("d", 1))
+    assert quota.counts_stored

@@ -29,6 +29,7 @@ from dxlfiletransferclient.storage.overwriting import (
     Newcomer,
     Terms,
     decide,
+    folded,
 )
 from dxlfiletransferclient.storage.quotas import QuotaLimits, quota_of
 from tests.unit.client.cataloguing import Opened, file, opened, refused, sha256
@@ -340,3 +341,11 @@ def test_locks_of_several_names_do_not_wait_for_each_other() -> None:
         pass
     with locks.held(("b",), ("a",)):
         pass
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("a/B.txt", "A/b.TXT"), ("K", "\u212a"), ("d/\u00e9", "D/e\u0301"), ("s", "\u017f")],
+)
+def test_names_that_may_be_the_same_have_one_lock(one: str, other: str) -> None:
+    assert folded(tuple(one.split("/"))) == folded(tuple(other.split("/")))
