@@ -71,7 +71,8 @@ def decode(kind: type[M], parcel: Parcel) -> M:
                 values[name] = parcel.payload
             elif attribute.parts is not None:
                 found = json.loads(bytes(parcel.payload))
-                values[name] = tuple(_from_object(attribute.parts, each) for each in _list(found))
+                parts = attribute.parts
+                values[name] = tuple([_from_object(parts, each) for each in _list(found)])
             elif name in parcel.fields:
                 values[name] = attribute.from_text(name, parcel.fields[name])
         return kind(**values)

@@ -1,7 +1,7 @@
 """Small files, collected until they fill a message. No input or output."""
 
-import json
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 from typing import Final
 
 from dxlfiletransferclient.protocol.limits import MAX_BATCH_ENTRIES, MAX_PAYLOAD
@@ -54,7 +54,7 @@ class Batcher:
 
     def __init__(self, limit: int) -> None:
         self._limit = min(MAX_PAYLOAD, max(LEAST_PAYLOAD, limit))
-        self._batch = Batch()
+        self._begin()
 
     def content_limit(self, name: str) -> int:
         """Return how many bytes a file of a name may have to fit into a batch at all."""
@@ -71,19 +71,26 @@ class Batcher:
             The batch before, if the entry does not fit into it any more and begins the next one.
         """
         size = _header_size(entry.name, entry.target) + len(entry.payload)
-        batch, full = self._batch, None
-        if batch.size + size > self._limit or len(batch.entries) == MAX_BATCH_ENTRIES:
+        full = None
+        if self._size + size > self._limit or len(self._entries) == MAX_BATCH_ENTRIES:
             full = self.take()
-            batch = self._batch
-        batch.items.append(item)
-        batch.entries.append(entry)
-        self._batch = Batch(batch.items, batch.entries, batch.size + size)
+        self._items.append(item)
+        self._entries.append(entry)
+        self._size += size
         return full
 
     def take(self) -> Batch | None:
         """Return the batch as it is, if there is anything in it, and begin another one."""
-        batch, self._batch = self._batch, Batch()
-        return batch if batch.entries else None
+        if not self._entries:
+            return None
+        batch = Batch(self._items, self._entries, self._size)
+        self._begin()
+        return batch
+
+    def _begin(self) -> None:
+        self._items: list[Item] = []
+        self._entries: list[BatchEntry] = []
+        self._size = _FRAME
 
 
 def _header_size(name: str, target: str | None) -> int:
@@ -91,4 +98,5 @@ def _header_size(name: str, target: str | None) -> int:
 
 
 def _json_size(text: str) -> int:
-    return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    quoted = encode_basestring(text)
+    return len(quoted) if quoted.isascii() else len(quoted.encode("utf-8", "surrogatepass"))

@@ -66,16 +66,17 @@ class BatchJob:
         results = decode(BatchAnswer, answer).results
         self._now = now
         self._outstanding = False
+        seconds = self._seconds
         if len(results) != len(self._waiting):
             msg = f"the service answered {len(results)} results to {len(self._waiting)} entries"
             raise MalformedAnswerError(msg)
         again: list[int] = []
         may_repeat = self._repeats < MAX_ENTRY_REPEATS
         for number, result in zip(self._waiting, results, strict=True):
-            if may_repeat and _may_go_through(result):
+            if result.code is not None and may_repeat and _may_go_through(result.code):
                 again.append(number)
             else:
-                self._on_entry(number, result, self._seconds)
+                self._on_entry(number, result, seconds)
         self._waiting = again
         self._parcel = None
         if again:
@@ -112,7 +113,5 @@ class BatchJob:
         return self._parcel
 
 
-def _may_go_through(result: EntryResult) -> bool:
-    if result.code is None:
-        return False
-    return RefusedError(result.code, "").remedy is not Remedy.NONE
+def _may_go_through(code: int) -> bool:
+    return RefusedError(code, "").remedy is not Remedy.NONE

@@ -92,11 +92,14 @@ def scan(sources: Iterable[Source], links: Links = Links.FOLLOW) -> Iterator[Ite
 class _Directory:
     """A directory that is being gone through."""
 
-    __slots__ = ("empty", "entries", "identity", "name", "path")
+    __slots__ = ("above_name", "above_path", "empty", "entries", "identity", "name", "path")
 
     def __init__(self, path: str, name: str, identity: tuple[int, int]) -> None:
         self.path = path
         self.name = name
+        # What comes before each name in it.
+        self.above_path = os.path.join(path, "")  # noqa: PTH118 - there is no such path
+        self.above_name = f"{name}/" if name else ""
         self.identity = identity
         self.entries = _names_in_order(path)
         self.empty = True
@@ -127,8 +130,7 @@ class _Walk:
             self._stack.pop()
             empty = directory.empty and directory.name
             return Item(directory.path, directory.name, Kind.DIRECTORY) if empty else None
-        name = f"{directory.name}/{entry}" if directory.name else entry
-        found = self._visit(os.path.join(directory.path, entry), name)  # noqa: PTH118 - is faster
+        found = self._visit(directory.above_path + entry, directory.above_name + entry)
         if not isinstance(found, Unsent):
             directory.empty = False
         return found
@@ -139,12 +141,14 @@ class _Walk:
             if name:
                 parse_name(name)
             status = os.lstat(path)
+            if stat.S_ISREG(status.st_mode):
+                return Item(path, name, size=status.st_size)
             if stat.S_ISLNK(status.st_mode):
                 if self._links is not Links.FOLLOW:
                     return self._link(path, name)
                 status = os.stat(path)  # noqa: PTH116 - for each of millions of files
-            if stat.S_ISREG(status.st_mode):
-                return Item(path, name, size=status.st_size)
+                if stat.S_ISREG(status.st_mode):
+                    return Item(path, name, size=status.st_size)
             if stat.S_ISDIR(status.st_mode):
                 return self._enter(path, name, (status.st_dev, status.st_ino))
         except (OSError, UnsafeNameError) as error:

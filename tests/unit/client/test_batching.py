@@ -244,3 +244,10 @@ def test_a_damaged_answer_changes_nothing() -> None:
     assert raised.value.means(ErrorCode.CORRUPT)
     batching.answer(ask, STORED)
     assert batching.job.finished
+
+
+@given(st.text())
+def test_a_name_takes_as_much_as_its_json(name: str) -> None:
+    room = Batcher(MAX_PAYLOAD).content_limit("") + 2
+    quoted = json.dumps(name, ensure_ascii=False)
+    assert Batcher(MAX_PAYLOAD).content_limit(name) == room - len(quoted.encode())

@@ -21,6 +21,7 @@ from dxlfiletransferclient.protocol.desk import ALL_VERBS
 from dxlfiletransferclient.protocol.messages import Kind, Overwrite, StatRequest
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
 from dxlfiletransferclient.protocol.verbs import Verb
+from dxlfiletransferclient.sending import source
 from dxlfiletransferclient.sending.options import Links, SendOptions
 from dxlfiletransferclient.sending.scan import NotSentError
 from dxlfiletransferclient.sending.sender import Sender
@@ -702,3 +703,24 @@ def test_a_pipe_whose_writer_falls_silent_can_be_cancelled(world: World) -> None
     writer.join(10)
     assert open_descriptors() <= before
     assert not world.under_way
+
+
+def test_cancelling_is_noticed_between_small_files(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.directory.mkdir()
+    for number in range(50):
+        (world.directory / str(number)).write_bytes(b"1")
+    cancel = Cancellation()
+    read: list[str] = []
+
+    def read_small(path: str, most: int) -> source.SmallFile | None:
+        read.append(path)
+        if len(read) == 3:
+            cancel.cancel()
+        return source.read_small(path, most)
+
+    monkeypatch.setattr("dxlfiletransferclient.sending.itemjobs.read_small", read_small)
+    with pytest.raises(TransferCancelledError):
+        world.send(world.directory, cancel=cancel)
+    assert len(read) == 3
