@@ -1,11 +1,12 @@
 """Messages to parcels and back, as the attributes of their classes say."""
 
 import json
+import re
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, fields
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from dxlfiletransferclient.errors import brief
@@ -24,8 +25,10 @@ M = TypeVar("M", bound=Message)
 
 _PAYLOAD: Final = "payload"
 _HEADER_LENGTH: Final = 4
-_MAX_DIGITS: Final = 20
-"""Digits of a number in a field, its sign included: every 64-bit number has fewer."""
+_NUMBER: Final = re.compile(r"[0-9]{1,20}|-[0-9]{1,19}")
+"""A number in a field, of 20 characters at most: every 64-bit number has fewer."""
+
+_YES_AND_NO: Final = {"0": False, "1": True}
 
 
 def encode(message: Message, *, digest: str | None = None) -> Parcel:
@@ -39,14 +42,14 @@ def encode(message: Message, *, digest: str | None = None) -> Parcel:
         return sealed({}, _batch_payload(message))
     values: dict[str, str] = {}
     payload: Payload = b""
-    for name, kind in _attributes(type(message)).items():
+    for name, attribute in _attributes(type(message)).items():
         value = getattr(message, name)
         if name == _PAYLOAD:
             payload = value
-        elif kind.parts is not None:
+        elif attribute.parts is not None:
             payload = _json(_objects(value))
         elif value is not None and value != ():
-            values[name] = kind.to_text(value)
+            values[name] = attribute.to_text(value)
     return sealed(values, payload, digest=digest)
 
 
@@ -74,7 +77,9 @@ def decode(kind: type[M], parcel: Parcel) -> M:
                 parts = attribute.parts
                 values[name] = tuple([_from_object(parts, each) for each in _list(found)])
             elif name in parcel.fields:
-                values[name] = attribute.from_text(name, parcel.fields[name])
+                text = parcel.fields[name]
+                read = attribute.read_text
+                values[name] = text if read is None else read(name, text)
         return kind(**values)
     except (ValueError, TypeError, RecursionError) as error:
         raise RefusedError(ErrorCode.INVALID, f"no valid message: {_reason(error)}") from error
@@ -112,33 +117,31 @@ class _Attribute:
             self.choices = {each.value: each for each in self.kind}
         # What is of this very type inside a JSON array needs no look, and no conversion.
         self.plain = self.kind if self.kind in (str, int, bool) else None
+        self.to_text: Callable[[Any], str] = str
+        self.read_text = self._reader()
+        if self.kind is bool:
+            self.to_text = _yes_or_no
+        elif self.kind == Ranges:
+            self.to_text = _text_of_ranges
         parts = get_args(self.kind)
         message = get_origin(self.kind) is tuple and self.kind != Ranges
         self.parts: type[Message] | None = parts[0] if message else None
 
-    def to_text(self, value: Any) -> str:
-        if self.kind is bool:
-            return "1" if value else "0"
-        if self.kind == Ranges:
-            return ",".join(f"{start}-{end}" for start, end in value[:MAX_RANGES])
-        return str(value)
-
-    def from_text(self, name: str, text: str) -> Any:
-        if self.kind is bool:
-            return _one_of(name, text, {"0": False, "1": True})
+    def _reader(self) -> Callable[[str, str], Any] | None:
+        """Return what reads a field of this name and text; ``None`` if its text is the value."""
         if self.kind is int:
-            return _number(name, text)
+            return _number
         if self.kind == Ranges:
-            return _ranges(name, text)
-        if self.choices is not None:
-            return _one_of(name, text, self.choices)
-        return text
+            return _ranges
+        if self.kind is bool:
+            return partial(_one_of, _YES_AND_NO)
+        return None if self.choices is None else partial(_one_of, self.choices)
 
     def from_json(self, name: str, value: Any) -> Any:
         if type(value) is self.plain or (value is None and self.optional):
             return value
         if self.choices is not None and isinstance(value, str):
-            return _one_of(name, value, self.choices)
+            return _one_of(self.choices, name, value)
         raise ValueError(f"{name!r} is {brief(value)}")
 
 
@@ -235,7 +238,15 @@ def _list(value: Any) -> list[Any]:
     raise TypeError(f"the payload holds {brief(value)} and no array")
 
 
-def _one_of(name: str, text: str, choices: Mapping[str, Any]) -> Any:
+def _yes_or_no(value: Any) -> str:
+    return "1" if value else "0"
+
+
+def _text_of_ranges(ranges: Ranges) -> str:
+    return ",".join([f"{start}-{end}" for start, end in ranges[:MAX_RANGES]])
+
+
+def _one_of(choices: Mapping[str, Any], name: str, text: str) -> Any:
     if text in choices:
         return choices[text]
     raise ValueError(f"{name!r} is {brief(text)}, but must be one of {', '.join(choices)}")
@@ -243,7 +254,7 @@ def _one_of(name: str, text: str, choices: Mapping[str, Any]) -> Any:
 
 def _number(name: str, text: str) -> int:
     # int() alone would take blanks, underscores and the digits of other scripts.
-    if len(text) <= _MAX_DIGITS and text.isascii() and text.removeprefix("-").isdigit():
+    if _NUMBER.fullmatch(text):
         return int(text)
     raise ValueError(f"{name!r} is {brief(text)}, but must be a whole number")
 

@@ -1,7 +1,7 @@
 """Fields and payload as they travel, sealed so that damage on the way is noticed."""
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +19,10 @@ _OF_THE_FABRIC: Final = "dxl."
 """Fields whose names begin so are added by brokers on the way and belong to no message."""
 
 _LENGTH: Final = struct.Struct(">I")
+_SHORT: Final = 128
+"""Characters from which on a text is not short; lengths below are packed into ASCII characters."""
+
+_SHORT_LENGTHS: Final = tuple(_LENGTH.pack(length).decode() for length in range(_SHORT))
 
 Payload = bytes | bytearray | memoryview
 
@@ -50,10 +54,43 @@ def check_of(fields: Mapping[str, str]) -> str:
     its length in bytes as a 32-bit big-endian number. The field ``check`` itself, and fields that
     brokers add, are left out.
     """
-    pairs = [(name.encode(), value.encode()) for name, value in fields.items() if _ours(name)]
-    pack = _LENGTH.pack
-    parts = [part for pair in sorted(pairs) for text in pair for part in (pack(len(text)), text)]
-    return xxhash.xxh3_128_hexdigest(b"".join(parts))
+    return _check(
+        {
+            name: value
+            for name, value in fields.items()
+            if name != CHECK and not name.startswith(_OF_THE_FABRIC)
+        }
+    )
+
+
+def _check(fields: Mapping[str, str]) -> str:
+    """Return what :func:`check_of` does for fields of which none is to be left out."""
+    texts: list[str] = []
+    # Texts have the order of their UTF-8.
+    for name in sorted(fields):
+        texts += (name, fields[name])
+    return xxhash.xxh3_128_hexdigest(_short_ascii(texts) or _any_texts(texts))
+
+
+def _short_ascii(texts: Sequence[str]) -> bytes:
+    """Return texts with their lengths if all are short and ASCII, as nearly always; else nothing.
+
+    They are put together as text and encoded at once, which costs a third of the calls.
+    """
+    parts: list[str] = []
+    for text in texts:
+        length = len(text)
+        if length >= _SHORT:
+            return b""
+        parts += (_SHORT_LENGTHS[length], text)
+    whole = "".join(parts)
+    return whole.encode() if whole.isascii() else b""
+
+
+def _any_texts(texts: Sequence[str]) -> bytes:
+    """Return texts with their lengths."""
+    encoded = [text.encode() for text in texts]
+    return b"".join([part for each in encoded for part in (_LENGTH.pack(len(each)), each)])
 
 
 def sealed(
@@ -62,13 +99,14 @@ def sealed(
     """Return a parcel whose digests are filled in.
 
     Args:
-        fields: Names and values.
+        fields: Names and values of a message; none that :func:`check_of` leaves out.
         payload: The payload.
         digest: The payload's digest, where it is known.
     """
     digest = digest or digest_of(payload)
     whole = {**fields, DIGEST: digest}
-    return Parcel({**whole, CHECK: check_of(whole)}, payload, digest)
+    whole[CHECK] = _check(whole)
+    return Parcel(whole, payload, digest)
 
 
 def verified(parcel: Parcel) -> Parcel:
@@ -77,9 +115,11 @@ def verified(parcel: Parcel) -> Parcel:
     Raises:
         RefusedError: ``CORRUPT``, if it is not.
     """
-    fields = {name: value for name, value in parcel.fields.items() if _ours(name) or name == CHECK}
+    fields = {
+        name: value for name, value in parcel.fields.items() if not name.startswith(_OF_THE_FABRIC)
+    }
     try:
-        whole = fields.pop(CHECK, None) == check_of(fields)
+        whole = fields.pop(CHECK, None) == _check(fields)
     except UnicodeEncodeError:
         whole = False
     if not whole:
@@ -88,7 +128,3 @@ def verified(parcel: Parcel) -> Parcel:
     if fields.get(DIGEST) != digest:
         raise RefusedError(ErrorCode.CORRUPT, "the payload of the message was damaged on its way")
     return Parcel(fields, parcel.payload, digest)
-
-
-def _ours(name: str) -> bool:
-    return name != CHECK and not name.startswith(_OF_THE_FABRIC)

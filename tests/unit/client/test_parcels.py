@@ -87,3 +87,20 @@ def test_text_that_is_no_unicode_is_damage() -> None:
 
 def test_the_order_of_fields_does_not_matter() -> None:
     assert check_of({"a": "1", "b": "2"}) == check_of({"b": "2", "a": "1"})
+
+
+@given(
+    st.dictionaries(
+        st.text("ab\0", max_size=3) | st.text(max_size=3),
+        st.text("ab\0", max_size=3)
+        | st.text(max_size=200)
+        | st.integers(100, 300).map("x".__mul__),
+        max_size=5,
+    )
+)
+def test_the_check_is_that_of_the_protocol(fields: dict[str, str]) -> None:
+    whole = b""
+    ours = {name: value for name, value in fields.items() if not name.startswith("dxl.")}
+    for name, value in sorted((name.encode(), value.encode()) for name, value in ours.items()):
+        whole += len(name).to_bytes(4, "big") + name + len(value).to_bytes(4, "big") + value
+    assert check_of({**fields, "dxl.x": "1", CHECK: "2"}) == digest_of(whole)
