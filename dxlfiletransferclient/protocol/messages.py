@@ -282,11 +282,13 @@ class BatchEntry:
     def __post_init__(self) -> None:
         _check_sha256(self.sha256)
         _check_modified(self.modified_ns)
-        if self.kind == Kind.FILE and self.sha256 is None:
-            raise ValueError("a file in a batch must have a 'sha256'")
+        if self.kind == Kind.FILE:
+            if self.sha256 is None:
+                raise ValueError("a file in a batch must have a 'sha256'")
+            return
         if self.kind == Kind.LINK and not self.target:
             raise ValueError("a link must have a 'target'")
-        if self.kind != Kind.FILE and len(self.payload):
+        if len(self.payload):
             raise ValueError(f"a {self.kind} has no content")
 
 

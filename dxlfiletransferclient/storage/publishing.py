@@ -99,6 +99,7 @@ class Publisher:
         self._reader = reader
         self._digests = digests
         self._quota = quota
+        self._counts_stored = quota.counts_stored
         self._locks = locks
 
     def publish(
@@ -185,7 +186,7 @@ class Publisher:
         """
         if overwrite is not Overwrite.REPLACE or terms.same_size or terms.backup:
             return False
-        return not self._quota.counts_stored
+        return not self._counts_stored
 
     def has_stored(self, sha256: str, old: os.stat_result) -> bool:
         """Whether an older file is known to have this content, without reading it.
