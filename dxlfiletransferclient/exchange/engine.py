@@ -173,7 +173,9 @@ class Engine:
         self.connect()
         with self._watched():
             while supply.more or mine:
-                mine += [self._begin(job) for job in supply.take(len(mine))]
+                dismissals = self._jobs.dismissals
+                if supply.more:
+                    mine += [self._begin(job) for job in supply.take(len(mine))]
                 if mine:
                     self._step()
                 elif supply.more:
@@ -181,7 +183,8 @@ class Engine:
                     self._wait(self._bus.now() + LONGEST_ROUND)
                 if each_round is not None:
                     each_round()
-                mine = [job for job in mine if job in self._jobs]
+                if self._jobs.dismissals != dismissals:
+                    mine = [job for job in mine if job in self._jobs]
 
     def ask(self, verb: Verb, request: Message, answer: type[M]) -> M:
         """Ask one small question, with repeats; jobs under way go on meanwhile.
@@ -234,9 +237,10 @@ class Engine:
         self._check_patience()
         now = self._wait(now if hurry else self._until(now))
         # Only now: what others took their time for may have let answers wait here.
-        if not self._pin.lost:
-            self._expire(now)
-        self._settle(now)
+        if not self._pin.lost and self._pending.expire(now) and self._silences.timed_out(now):
+            self._lose("it does not answer", silence=True)
+        if self._pin.lost:
+            self._settle(now)
         self._jobs.sweep()
 
     def _wait(self, until: float) -> float:
@@ -255,14 +259,10 @@ class Engine:
         return min(max(due, now + _NO_HURRY), now + LONGEST_ROUND)
 
     def _check_patience(self) -> None:
-        if self._patience.over and self._pin.lost:
+        if self._pin.lost and self._patience.over:
             raise self._pin.failure(self._patience.waited)
         if self._patience.over and len(self._pending):
             raise self._patience.failure(self._store_topic)
-
-    def _expire(self, now: float) -> None:
-        if self._pending.expire(now) and self._silences.timed_out(now):
-            self._lose("it does not answer", silence=True)
 
     def _lose(self, reason: str, *, silence: bool = False) -> None:
         if self._pin.lose(reason, silence=silence) and not len(self._pending):
@@ -270,8 +270,7 @@ class Engine:
 
     def _settle(self, now: float) -> None:
         """Go on with the instance that was found, if one was."""
-        found = self._pin.found(now)
-        if found is None:
+        if (found := self._pin.found(now)) is None:
             return
         self._silences.heard()
         if found is Found.SLOW:
@@ -280,9 +279,8 @@ class Engine:
         if found is Found.OTHER:
             self._pending.clear()
         self._restart()
-        for job in self._jobs if found is Found.OTHER else ():
-            with self._jobs.charged_to(job):
-                job.moved(now)
+        if found is Found.OTHER:
+            self._jobs.moved(now)
 
     def _restart(self) -> None:
         hello, largest = self.hello, self._options.window
@@ -305,7 +303,7 @@ class Engine:
         return more
 
     def _ask_job(self, job: Job, now: float) -> bool:
-        with self._jobs.charged_to(job):
+        try:
             ask = None if job.finished else job.next(self._pending.room, now)
             if ask is None:
                 return False
@@ -315,6 +313,8 @@ class Engine:
             if not len(self._pending):
                 self._patience.restart()
             self._pending.add(job, ask)
+        except Exception as error:  # noqa: BLE001 - the job hears of it
+            self._jobs.fail(job, error)
         return True
 
     def _send_ready(self, now: float) -> None:
@@ -324,7 +324,7 @@ class Engine:
             self._send_one(pending)
 
     def _send_one(self, pending: Pending[Job]) -> None:
-        with self._jobs.charged_to(pending.owner):
+        try:
             parcel = pending.ask.parcel()
             now = self._bus.now()  # what it reads may have let it wait
             topic = self._topics[pending.ask.verb]
@@ -334,6 +334,8 @@ class Engine:
                 self._lose(str(error))
             else:
                 self._pending.sent(pending, token, now)
+        except Exception as error:  # noqa: BLE001 - the job hears of it
+            self._jobs.fail(pending.owner, error)
 
     def _hear(self, reply: Reply, now: float) -> None:
         if self._pin.hear(reply, now):
@@ -346,14 +348,13 @@ class Engine:
             self._hear_answer(pending, reply.parcel, now)
 
     def _hear_answer(self, pending: Pending[Job], parcel: Parcel, now: float) -> None:
-        with self._jobs.charged_to(pending.owner):
-            try:
-                pending.owner.answered(pending.ask, parcel, now)
-            except RefusedError as error:
-                if error.remedy is not Remedy.REPEAT:
-                    raise
+        try:
+            pending.owner.answered(pending.ask, parcel, now)
+        except Exception as error:  # noqa: BLE001 - the job hears of it, unless it may pass
+            if isinstance(error, RefusedError) and error.remedy is Remedy.REPEAT:
                 self._again(pending, error, now)
                 return
+            self._jobs.fail(pending.owner, error)
         self._done(pending)
 
     def _hear_error(self, token: int, error: RefusedError, now: float) -> None:
@@ -372,8 +373,7 @@ class Engine:
             self._lose(str(error))
         else:
             self._done(pending)
-            with self._jobs.charged_to(pending.owner):
-                pending.owner.refused(pending.ask, error, now)
+            self._jobs.refused(pending.owner, pending.ask, error, now)
 
     def _again(self, pending: Pending[Job], error: RefusedError, now: float) -> None:
         logger.debug("%s is sent again: %s", pending.ask.verb, error)

@@ -28,12 +28,10 @@ class Attempt:
     Attributes:
         token: What its answer will bear.
         departure: What the window remembers of it.
-        timeout: Seconds to wait for the answer.
     """
 
     token: int
     departure: Departure
-    timeout: float
 
 
 @dataclass(slots=True, eq=False)
@@ -55,12 +53,6 @@ class Pending(Generic[Owner]):
     setbacks: int = 0
     flying: Attempt | None = None
     late: list[Attempt] = field(default_factory=list)
-
-    @property
-    def tokens(self) -> list[int]:
-        """The tokens of all attempts whose answers may come."""
-        attempts = [*self.late, self.flying] if self.flying else self.late
-        return [attempt.token for attempt in attempts]
 
 
 class PendingAsks(Generic[Owner]):
@@ -96,12 +88,13 @@ class PendingAsks(Generic[Owner]):
     @property
     def full(self) -> bool:
         """Whether nothing more may be added for now."""
-        return len(self) >= MOST_PENDING
+        return self._count >= MOST_PENDING
 
     @property
     def room(self) -> int:
         """Bytes that new requests may cost; what waits to be sent again comes first."""
-        return max(0, self.window.size - self.window.in_flight - self._waiting.cost)
+        room = self.window.size - self.window.in_flight - self._waiting.cost
+        return max(0, room)
 
     def restart(self, window: Window) -> None:
         """Begin with a new window and measure anew; everything that flies has to be sent again."""
@@ -129,7 +122,7 @@ class PendingAsks(Generic[Owner]):
         self._waiting.remove(pending)
         departure = self.window.sent(pending.ask.cost, now)
         timeout = self._trip(pending.ask).timeout(pending.repeats)
-        attempt = pending.flying = Attempt(token, departure, timeout)
+        attempt = pending.flying = Attempt(token, departure)
         self._flying.add(pending, now, timeout)
         self._by_token[token] = pending, attempt
 
@@ -182,9 +175,10 @@ class PendingAsks(Generic[Owner]):
             return
         self._land(pending)
         self._waiting.remove(pending)
-        for attempt in pending.late:
-            self._lose_token(attempt)
-        pending.late.clear()
+        if pending.late:
+            for attempt in pending.late:
+                self._lose_token(attempt)
+            pending.late.clear()
         del owned[pending]
         if not owned:
             del self._by_owner[id(pending.owner)]

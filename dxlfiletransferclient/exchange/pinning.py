@@ -60,6 +60,7 @@ class Pin:
         options: Sizes and times.
 
     Attributes:
+        lost: Whether the instance is lost, and being looked for.
         verbs: What the instance offers.
         instances: All that have answered at the start, with what has become of the one in use.
     """
@@ -76,6 +77,7 @@ class Pin:
         self._losses = 0
         self._rounds = 0
         self._interrupted = False
+        self.lost = False
         self.verbs: frozenset[str] = frozenset()
         self.instances: tuple[Instance, ...] = ()
 
@@ -89,11 +91,6 @@ class Pin:
         if self._instance is None:
             raise FileTransferError("no service was looked for yet: connect first")
         return self._instance
-
-    @property
-    def lost(self) -> bool:
-        """Whether the instance is lost, and being looked for."""
-        return self._loss is not None
 
     def connect(self, check: Callable[[], object]) -> bool:
         """Find an instance, if there is none yet.
@@ -158,6 +155,7 @@ class Pin:
             return False
         logger.info("looking for the service on topic %s: %s", self._store_topic, reason)
         self._loss = _Loss(reason, silence)
+        self.lost = True
         self._losses += 1
         self._rounds = 0
         return True
@@ -252,6 +250,7 @@ class Pin:
     def _end_search(self) -> None:
         self.stop()
         self._loss = None
+        self.lost = False
 
     def _new_search(self, begin: float) -> Search:
         return Search(

@@ -3,10 +3,10 @@
 import logging
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from dxlfiletransferclient.errors import brief
-from dxlfiletransferclient.exchange.jobs import Job
+from dxlfiletransferclient.exchange.jobs import Ask, Job
+from dxlfiletransferclient.protocol.refusals import RefusedError
 from dxlfiletransferclient.sealing.guardedjob import GuardedJob
 from dxlfiletransferclient.sealing.passage import Passage
 
@@ -16,14 +16,20 @@ logger = logging.getLogger(__name__)
 class Roster:
     """The jobs under way.
 
+    What a job raises when it is called is to be told to :meth:`fail`, and ends that job alone.
+
     Args:
         dismissed: Called with each job that is not under way any more, before the job hears of it.
         passage: Leads into the session in which all of them ask, if there is one.
+
+    Attributes:
+        dismissals: How many were under way once and are not any more.
     """
 
     def __init__(self, dismissed: Callable[[Job], object], passage: Passage | None = None) -> None:
         # By identity: whether two jobs are equal is their own affair.
         self._jobs: dict[int, Job] = {}
+        self.dismissals = 0
         self._dismissed = dismissed
         self._passage = passage
 
@@ -52,34 +58,46 @@ class Roster:
 
     def turns(self) -> list[Job]:
         """Return the jobs, each time beginning with another one."""
-        jobs = list(self)
-        if jobs:
+        jobs = list(self._jobs.values())
+        if len(jobs) > 1:
             self._jobs[id(jobs[0])] = self._jobs.pop(id(jobs[0]))
         return jobs
 
     def sweep(self) -> bool:
         """Let go of finished jobs; returns whether there were any."""
-        finished = [job for job in self if job.finished]
-        for job in finished:
-            self._dismiss(job)
-        return bool(finished)
+        before = self.dismissals
+        for job in list(self._jobs.values()):
+            if job.finished:
+                self._dismiss(job)
+        return self.dismissals > before
 
     def due(self) -> float:
         """When to call a job again though nothing has happened; infinite for never."""
-        times = []
-        for job in self:
-            with self.charged_to(job):
+        first = math.inf
+        for job in list(self._jobs.values()):
+            try:
                 due = job.due()
-                times.append(math.inf if due is None else due)
-        return min(times, default=math.inf)
+            except Exception as error:  # noqa: BLE001 - the job hears of it
+                self.fail(job, error)
+            else:
+                if due is not None and due < first:
+                    first = due
+        return first
 
-    @contextmanager
-    def charged_to(self, job: Job) -> Iterator[None]:
-        """End a job, and nothing else, by the exception that is raised meanwhile."""
+    def moved(self, now: float) -> None:
+        """Let all jobs hear that the service was lost and found."""
+        for job in self:
+            try:
+                job.moved(now)
+            except Exception as error:  # noqa: BLE001 - the job hears of it
+                self.fail(job, error)
+
+    def refused(self, job: Job, ask: Ask, error: RefusedError, now: float) -> None:
+        """Let a job hear that an ask failed for good."""
         try:
-            yield
-        except Exception as error:  # noqa: BLE001 - the job hears of it
-            self.fail(job, error)
+            job.refused(ask, error, now)
+        except Exception as failure:  # noqa: BLE001 - the job hears of it
+            self.fail(job, failure)
 
     def fail(self, job: Job, error: BaseException) -> None:
         """End a job, if it is under way, and let it hear why."""
@@ -98,4 +116,5 @@ class Roster:
 
     def _dismiss(self, job: Job) -> None:
         del self._jobs[id(job)]
+        self.dismissals += 1
         self._dismissed(job)

@@ -1,7 +1,6 @@
 """Things in order of a number. No input or output."""
 
 import heapq
-import itertools
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -27,12 +26,14 @@ class Schedule(Generic[T]):
         ((5.0, 'late'), 1, False)
     """
 
-    __slots__ = ("_entries", "_live", "_numbers")
+    __slots__ = ("_entries", "_live", "_number", "_stale")
 
     def __init__(self) -> None:
+        # A heap, whose first entry is never one of something that is gone.
         self._entries: list[tuple[float, int, T]] = []
         self._live: dict[T, int] = {}
-        self._numbers = itertools.count()
+        self._number = 0
+        self._stale = 0
 
     def __len__(self) -> int:
         return len(self._live)
@@ -43,12 +44,10 @@ class Schedule(Generic[T]):
     @property
     def first(self) -> tuple[float, T] | None:
         """The smallest number and what has it; ``None`` if there is nothing."""
-        while self._entries:
-            key, number, thing = self._entries[0]
-            if self._live.get(thing) == number:
-                return key, thing
-            heapq.heappop(self._entries)
-        return None
+        if not self._entries:
+            return None
+        key, _, thing = self._entries[0]
+        return key, thing
 
     def add(self, thing: T, key: float) -> None:
         """Put something in, unless it is; equal things are the same.
@@ -58,16 +57,29 @@ class Schedule(Generic[T]):
             key: Its number; not to be NaN.
         """
         if thing not in self._live:
-            number = self._live[thing] = next(self._numbers)
-            heapq.heappush(self._entries, (key, number, thing))
+            self._number += 1
+            self._live[thing] = self._number
+            heapq.heappush(self._entries, (key, self._number, thing))
 
     def remove(self, thing: T) -> None:
         """Take something out, if it is in.
 
         Its entry stays where it is until it comes first, or there are more such than others.
         """
-        if self._live.pop(thing, None) is None:
+        if thing not in self._live:
             return
-        if len(self._entries) > 2 * len(self._live) + _MOST_STALE:
-            self._entries = [each for each in self._entries if self._live.get(each[2]) == each[1]]
+        number = self._live.pop(thing)
+        if self._entries[0][1] == number:
+            heapq.heappop(self._entries)
+            while self._stale and self._is_stale(self._entries[0]):
+                heapq.heappop(self._entries)
+                self._stale -= 1
+            return
+        self._stale += 1
+        if self._stale > len(self._live) + _MOST_STALE:
+            self._entries = [each for each in self._entries if not self._is_stale(each)]
             heapq.heapify(self._entries)
+            self._stale = 0
+
+    def _is_stale(self, entry: tuple[float, int, T]) -> bool:
+        return self._live.get(entry[2]) != entry[1]

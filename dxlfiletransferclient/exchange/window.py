@@ -99,9 +99,11 @@ class RoundTrip:
             repeats: How often the same request was sent in vain before; each doubles the time.
         """
         usual = FIRST_TIMEOUT if self._mean is None else self._mean + _DEVIATIONS * self._deviation
-        wait = max(usual, self._shortest) * 2.0 ** min(repeats, _MOST_DOUBLINGS)
+        wait = max(usual, self._shortest)
+        if repeats:
+            wait *= 2.0 ** min(repeats, _MOST_DOUBLINGS)
         # Whoever waits less than answers take sends everything twice, and clogs a slow line.
-        return max(usual, min(wait, self._longest))
+        return wait if wait <= self._longest else max(usual, self._longest)
 
 
 @dataclass(slots=True, eq=False)
@@ -132,14 +134,19 @@ class Window:
         largest: Bytes that the caller allows.
         granted: Bytes that the service allows.
         segment_size: Bytes of a usual segment, to begin with.
+
+    Attributes:
+        size: Bytes that may be outstanding, 1 or more.
+        in_flight: Bytes that are outstanding.
     """
 
     def __init__(self, *, largest: int, granted: int, segment_size: int) -> None:
+        self.in_flight = 0
         self._largest = largest
         self._granted = granted
+        self._ceiling = min(largest, granted)
         self._unit = float(segment_size)
-        self._size = FIRST_SEGMENTS * self._unit
-        self._in_flight = 0
+        self._resize(FIRST_SEGMENTS * self._unit)
         self._starting = True
         self._cut_at = -math.inf
         self._delivered = 0
@@ -151,37 +158,30 @@ class Window:
         self._flat_rounds = 0
 
     @property
-    def size(self) -> int:
-        """Bytes that may be outstanding, 1 or more."""
-        return max(1, int(min(self._size, self._ceiling)))
-
-    @property
-    def in_flight(self) -> int:
-        """Bytes that are outstanding."""
-        return self._in_flight
-
-    @property
     def rate(self) -> float:
         """Bytes per second that were delivered lately, at best."""
         return self._rates.best
 
     def fits(self, cost: int) -> bool:
         """Whether a request may be sent now; one that is larger than the window goes alone."""
-        return cost == 0 or self._in_flight == 0 or self._in_flight + cost <= self.size
+        return cost == 0 or self.in_flight == 0 or self.in_flight + cost <= self.size
 
     def limit(self, granted: int) -> None:
         """Take over what the service grants now, in bytes."""
-        self._granted = max(1, granted)
+        if granted != self._granted or granted < 1:
+            self._granted = max(1, granted)
+            self._ceiling = min(self._largest, self._granted)
+            self._resize(self._size)
 
     def sent(self, cost: int, now: float) -> Departure:
         """Count a request as outstanding; hand the result back when it is known what came of it."""
-        if self._in_flight == 0:
+        if self.in_flight == 0:
             self._delivered_at = now
-        self._in_flight += cost
+        self.in_flight += cost
         if cost:
             shrinking = (cost - self._unit) * _UNIT_SMOOTHING
             self._unit = max(cost, self._unit + shrinking)
-        crowded = self._in_flight * 2 > self.size
+        crowded = self.in_flight * 2 > self.size
         return Departure(cost, now, self._delivered, self._delivered_at, crowded)
 
     def arrived(self, departure: Departure, now: float) -> None:
@@ -189,7 +189,9 @@ class Window:
         self.dropped(departure)
         if departure.cost == 0:
             return
-        self._shortest_trip = min(self._shortest_trip, now - departure.at)
+        trip = now - departure.at
+        if trip < self._shortest_trip:
+            self._shortest_trip = trip
         self._delivered += departure.cost
         self._delivered_at = now
         self._measure(departure, now)
@@ -204,7 +206,7 @@ class Window:
         """Count a request as not outstanding any more; nothing follows from it."""
         if departure.flying:
             departure.flying = False
-            self._in_flight -= departure.cost
+            self.in_flight -= departure.cost
 
     def slow(self, departure: Departure, now: float) -> None:
         """Halve the window, unless the request was sent before it was halved last."""
@@ -212,11 +214,11 @@ class Window:
             return
         self._cut_at = now
         self._starting = False
-        self._size = max(self._unit, min(self._size, self._ceiling) / 2)
+        self._resize(max(self._unit, min(self._size, self._ceiling) / 2))
 
-    @property
-    def _ceiling(self) -> int:
-        return min(self._largest, self._granted)
+    def _resize(self, size: float) -> None:
+        self._size = size
+        self.size = max(1, int(min(size, self._ceiling)))
 
     def _measure(self, departure: Departure, now: float) -> None:
         elapsed = now - departure.delivered_at
@@ -238,35 +240,36 @@ class Window:
     def _adapt(self, departure: Departure) -> None:
         if self._starting:
             if departure.crowded:
-                self._size = min(self._size + departure.cost * START_GROWTH, self._ceiling)
+                self._resize(min(self._size + departure.cost * START_GROWTH, self._ceiling))
             return
         useful = GAIN * self._rates.best * self._shortest_trip
-        wanted = min(max(useful, FEWEST_SEGMENTS * self._unit), self._ceiling)
+        wanted = max(useful, FEWEST_SEGMENTS * self._unit)
+        if wanted > self._ceiling:
+            wanted = self._ceiling
         if self._size > wanted:
-            self._size = max(wanted, self._size - departure.cost * DRAIN)
-        elif departure.crowded:
+            self._resize(max(wanted, self._size - departure.cost * DRAIN))
+        elif departure.crowded and self._size < wanted:
             # A segment more for each window that is acknowledged, which is one in a round trip.
-            self._size = min(wanted, self._size + self._unit * departure.cost / self._size)
+            self._resize(min(wanted, self._size + self._unit * departure.cost / self._size))
 
 
 class _BestRate:
     """The best of the rates measured in the last ten to twenty round trips."""
 
-    __slots__ = ("_before", "_now", "_rounds")
+    __slots__ = ("_now", "_rounds", "best")
 
     def __init__(self) -> None:
-        self._before = 0.0
+        self.best = 0.0
         self._now = 0.0
         self._rounds = 0
 
-    @property
-    def best(self) -> float:
-        return max(self._before, self._now)
-
     def measured(self, rate: float) -> None:
-        self._now = max(self._now, rate)
+        if rate > self._now:
+            self._now = rate
+            if rate > self.best:
+                self.best = rate
 
     def round_over(self) -> None:
         self._rounds += 1
         if self._rounds == RATE_ROUNDS:
-            self._before, self._now, self._rounds = self._now, 0.0, 0
+            self.best, self._now, self._rounds = self._now, 0.0, 0

@@ -34,14 +34,15 @@ class Model:
             st.sampled_from(["send", "send", "answer", "late", "drop", "expire", "restart"]),
             TIMES,
             TIMES,
+            st.booleans(),
         ),
         max_size=60,
     )
 )
-def test_everything_is_waited_for_by_one_rule(steps: list[tuple[str, float, float]]) -> None:
+def test_everything_is_waited_for_by_one_rule(steps: list[tuple[str, float, float, bool]]) -> None:
     model, deadlines, now = Model(), Deadlines[int](), 0.0
     answered: list[float] = []
-    for number, (step, pause, timeout) in enumerate(steps):
+    for number, (step, pause, timeout, look) in enumerate(steps):
         now += pause
         chosen = sorted(model.flights)[int(timeout * 7) % max(1, len(model.flights)) :][:1]
         if step == "send":
@@ -67,7 +68,8 @@ def test_everything_is_waited_for_by_one_rule(steps: list[tuple[str, float, floa
                 deadlines.remove(each)
             deadlines.restart()
             model = Model()
-        assert deadlines.due() == model.due()
+        # Where nobody looks, it is found out later what has become of things.
+        assert not look or deadlines.due() == model.due()
         assert list(deadlines) == list(model.flights)
         assert len(deadlines) == len(model.flights)
 
@@ -114,6 +116,57 @@ def test_a_line_keeps_its_order_whatever_has_to_wait_for_its_time() -> None:
         line.remove(each)
     assert sent == ["first", "small talk", "last"]
     assert (line.cost, len(line), line.due(5.0)) == (0, 0, math.inf)
+
+
+class PlainLine:
+    """The same line, looked through from its beginning each time."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, tuple[int, float]] = {}
+
+    def add(self, thing: int, cost: int, not_before: float) -> None:
+        self.waiting[thing] = self.waiting.get(thing, (cost, 0.0))[0], not_before
+
+    def next(self, now: float, room: int) -> int | None:
+        passed = False
+        for thing, (cost, not_before) in self.waiting.items():
+            if not_before > now or (cost and passed):
+                continue
+            if cost <= room:
+                return thing
+            passed = True
+        return None
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["add", "add", "later", "send", "remove"]),
+            st.integers(0, 8),
+            st.sampled_from([0, 1, 5]),
+            TIMES,
+        ),
+        max_size=60,
+    )
+)
+def test_a_line_is_gone_through_in_order(steps: list[tuple[str, int, int, float]]) -> None:
+    line, model, now = WaitingLine[int](), PlainLine(), 0.0
+    for step, thing, number, pause in steps:
+        now += pause / 2
+        if step in ("add", "later"):
+            not_before = now + pause if step == "later" else -math.inf
+            line.add(thing, number, not_before)
+            model.add(thing, number, not_before)
+        elif step == "remove":
+            line.remove(thing)
+            model.waiting.pop(thing, None)
+        else:
+            found = next(line.ready(now, number.__ge__), None)
+            assert found == model.next(now, number)
+        assert (len(line), thing in line) == (len(model.waiting), thing in model.waiting)
+        assert line.cost == sum(cost for cost, _ in model.waiting.values())
+        later = [not_before for _, not_before in model.waiting.values() if not_before > now]
+        assert line.due(now) == min(later, default=math.inf)
 
 
 def test_a_line_ends_with_what_could_not_be_sent() -> None:
