@@ -5,7 +5,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from dxlclient.broker import Broker
 from dxlclient.client import DxlClient
@@ -14,15 +14,15 @@ from dxlclient.exceptions import DxlException, WaitTimeoutException
 from dxlclient.message import Event, Message, Request, Response
 from pahoproxy.client import MQTTMessage
 
+from dxlfabric import message as codec
 from dxlfabric.configuration import checks_host_name
 from dxlfabric.errors import ConfigurationError
-from dxlfabric.lightmessages import new_request, new_response
+from dxlfabric.lightmessages import new_response, received
 from dxlfabric.line import MOST_WAITING, LineFullError
-from dxlfabric.message import Body, Encoded
 from dxlfabric.messageids import MessageIds
 from dxlfabric.mqtt import Publish
 from dxlfabric.mqttclient import MqttClient
-from dxlfabric.translation import from_bytes, to_pieces
+from dxlfabric.translation import content_of, from_bytes, read, to_pieces
 from dxlfabric.websockets import WebSocketTransport
 
 logger = logging.getLogger(__name__)
@@ -35,9 +35,10 @@ broker that has just vanished."""
 _DEFAULT_REQUEST_TIMEOUT = 3600.0
 _NUDGE_SECONDS = 0.1
 
-ResponseListener = Callable[[Response], bool]
+ResponseListener = Callable[[codec.Response | Response], bool]
 """Takes responses on the thread that receives, so it must not wait for anything; returns whether
-the response was its own."""
+the response was its own. It gets them as the codec reads them, and as the official client does
+where only that can read them."""
 
 
 class FabricClient(DxlClient):
@@ -91,6 +92,19 @@ class FabricClient(DxlClient):
     def config(self) -> DxlClientConfig:
         """The client's copy of its configuration; unlike the base class's, it outlives the end."""
         return self._settings
+
+    def is_ready(self, patience: float) -> bool:
+        """Whether it is connected and has subscribed to its topics.
+
+        Args:
+            patience: Seconds to wait while it still subscribes, which takes minutes at worst.
+        """
+        # Held for as long as that takes.
+        if not self._connected_lock.acquire(timeout=patience):
+            return False
+        connected: bool = self._connected
+        self._connected_lock.release()
+        return connected
 
     def connect_once(self, brokers: Sequence[Broker], deadline: float) -> None:
         """Make one attempt to connect; afterwards, the client behaves as its configuration says.
@@ -226,22 +240,44 @@ class FabricClient(DxlClient):
         else:
             self.config.brokers = list(brokers)
 
-    def new_request(self, topic: str) -> Request:
-        """Return a request as ``Request(topic)`` does, with less work."""
-        return new_request(topic, self._ids.next())
+    def new_message_id(self) -> str:
+        """Return an identifier that no other message has."""
+        return self._ids.next()
 
     def new_response(self, request: Request) -> Response:
         """Return the response to a request as ``Response(request)`` does, with less work."""
         return new_response(request, self._ids.next())
 
-    def post_request(self, request: Request) -> None:
+    def post_request(
+        self,
+        topic: str,
+        message_id: str,
+        payload: codec.Body,
+        *,
+        other_fields: Mapping[str, str],
+        service_id: str = "",
+    ) -> None:
         """Send a request whose response a listener will take; see :meth:`add_response_listener`.
 
+        Args:
+            topic: Where to.
+            message_id: What :meth:`new_message_id` has returned.
+            payload: Its payload, which must not change afterwards.
+            other_fields: What goes with it.
+            service_id: The instance that it goes to; empty for whichever the broker chooses.
+
         Raises:
-            ValueError: It is no request.
+            ValueError: A text cannot be written.
             DxlException: The broker takes nothing any more.
         """
-        self._send_request(request)
+        request = codec.Request(
+            message_id=message_id,
+            payload=content_of(payload),
+            other_fields=dict(other_fields),
+            reply_to_topic=self._reply_to_topic,
+            service_id=service_id,
+        )
+        self._post(topic, codec.encode(request))
 
     def add_response_listener(self, listener: ResponseListener) -> None:
         """Let a listener see each response before everybody else.
@@ -283,7 +319,7 @@ class FabricClient(DxlClient):
             raise ValueError("only an Event can be sent as an event")
         self._post(event.destination_topic, to_pieces(event))
 
-    def _post(self, topic: str, message: Encoded) -> None:
+    def _post(self, topic: str, message: codec.Encoded) -> None:
         # As with the official client, what is sent without a connection is lost.
         try:
             self._client.post(topic, message)
@@ -293,20 +329,21 @@ class FabricClient(DxlClient):
     def _take(self, _client: object, _userdata: object, packet: Publish | MQTTMessage) -> None:
         """Take a message on the thread that receives."""
         if self._listeners and packet.topic == self._reply_to_topic:
-            message = self._read(packet.topic, packet.payload)
-            if isinstance(message, Response) and any(take(message) for take in self._listeners):
-                return
+            found = read(packet.payload)
+            if isinstance(found, (codec.Response, Response)):
+                for take in self._listeners:
+                    if take(found):
+                        return
+            message = received(found) if isinstance(found, codec.Message) else found
+            message.destination_topic = packet.topic
             self._thread_pool.add_task(self._fire, message)
         else:
             self._thread_pool.add_task(self._handle_message, packet.topic, packet.payload)
 
-    def _handle_message(self, channel: str, payload: Body) -> None:
-        self._fire(self._read(channel, payload))
-
-    def _read(self, channel: str, payload: Body) -> Message:
+    def _handle_message(self, channel: str, payload: codec.Body) -> None:
         message = from_bytes(payload)
         message.destination_topic = channel
-        return message
+        self._fire(message)
 
     def _fire(self, message: Message) -> None:
         if isinstance(message, Event):

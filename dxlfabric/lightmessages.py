@@ -25,47 +25,59 @@ def payload_of(message: official.Message) -> Body | str:
     return message.payload if view is None else view
 
 
-def new_request(topic: str, message_id: str) -> official.Request:
-    """Return a request with an identifier of its own."""
-    request = _bare(official.Request, message_id)
-    _set(request, destination_topic=topic, reply_to_topic=None, service_id="")
-    return request
-
-
 def new_response(request: official.Request, message_id: str) -> official.Response:
     """Return the response to a request, with an identifier of its own."""
-    response = _bare(official.Response, message_id)
-    _set(
-        response,
-        destination_topic=request.reply_to_topic,
-        request=request,
-        request_message_id=request.message_id,
-        service_id=request.service_id,
-    )
-    if request.source_client_id:
-        response.client_ids = [request.source_client_id]
-    if request.source_broker_id:
-        response.broker_ids = [request.source_broker_id]
-    return response
+    service_id = request.service_id
+    client, broker = request.source_client_id, request.source_broker_id
+    values = {
+        "_version": official.Message.MESSAGE_VERSION,
+        "_message_id": message_id,
+        "_source_client_id": "",
+        "_source_broker_id": "",
+        "_destination_topic": request.reply_to_topic,
+        "_payload": b"",
+        "_broker_ids": [broker] if broker else [],
+        "_client_ids": [client] if client else [],
+        "_other_fields": {},
+        "_source_tenant_guid": "",
+        "_destination_tenant_guids": [],
+        "_request": request,
+        "_request_message_id": request.message_id,
+        "_service_id": service_id,
+    }
+    return _made(official.Response, values)
 
 
 def received(found: codec.Message) -> official.Message:
     """Return a message that was received as the official client has it."""
-    message = _of_its_type(found)
-    _set(
-        message,
-        version=found.version,
-        source_client_id=found.source_client_id,
-        source_broker_id=found.source_broker_id,
-        broker_ids=list(found.broker_ids),
-        client_ids=list(found.client_ids),
-        other_fields=found.other_fields,
-        source_tenant_guid=found.source_tenant_id,
-        destination_tenant_guids=list(found.destination_tenant_ids),
-        payload=None,
-    )
-    message.payload_view = found.payload
-    return message
+    values = {
+        "_version": found.version,
+        "_message_id": found.message_id,
+        "_source_client_id": found.source_client_id,
+        "_source_broker_id": found.source_broker_id,
+        "_destination_topic": "",
+        "_payload": None,
+        "_broker_ids": list(found.broker_ids),
+        "_client_ids": list(found.client_ids),
+        "_other_fields": found.other_fields,
+        "_source_tenant_guid": found.source_tenant_id,
+        "_destination_tenant_guids": list(found.destination_tenant_ids),
+        "payload_view": found.payload,
+    }
+    if isinstance(found, codec.Request):
+        values["_reply_to_topic"] = found.reply_to_topic
+        values["_service_id"] = found.service_id
+        return _made(_Request, values)
+    if not isinstance(found, codec.Response):
+        return _made(_Event, values)
+    values["_request"] = None
+    values["_request_message_id"] = found.request_message_id
+    values["_service_id"] = found.service_id
+    if not isinstance(found, codec.ErrorResponse):
+        return _made(_Response, values)
+    values["_error_code"] = found.error_code
+    values["_error_message"] = found.error_message
+    return _made(_ErrorResponse, values)
 
 
 class _Viewed:
@@ -103,51 +115,9 @@ class _ErrorResponse(_Viewed, official.ErrorResponse):  # type: ignore[misc]
     pass
 
 
-_Received = _Event | _Request | _Response | _ErrorResponse
-
-
-def _of_its_type(found: codec.Message) -> _Received:
-    if isinstance(found, codec.Request):
-        request = _bare(_Request, found.message_id)
-        _set(request, reply_to_topic=found.reply_to_topic, service_id=found.service_id)
-        return request
-    if not isinstance(found, codec.Response):
-        return _bare(_Event, found.message_id)
-    answers = {
-        "request": None,
-        "request_message_id": found.request_message_id,
-        "service_id": found.service_id,
-    }
-    if isinstance(found, codec.ErrorResponse):
-        error = _bare(_ErrorResponse, found.message_id)
-        _set(error, **answers, error_code=found.error_code, error_message=found.error_message)
-        return error
-    response = _bare(_Response, found.message_id)
-    _set(response, **answers)
-    return response
-
-
-def _bare(kind: type[M], message_id: str) -> M:
-    """Return a message with what all of them have."""
+def _made(kind: type[M], values: dict[str, object]) -> M:
+    """Return a message with what the official classes let only themselves set."""
     message = kind.__new__(kind)
     super(official.Message, message).__init__()  # counts objects, where somebody wants that
-    _set(
-        message,
-        version=official.Message.MESSAGE_VERSION,
-        message_id=message_id,
-        source_client_id="",
-        source_broker_id="",
-        destination_topic="",
-        payload=b"",
-        broker_ids=[],
-        client_ids=[],
-        other_fields={},
-        source_tenant_guid="",
-        destination_tenant_guids=[],
-    )
+    message.__dict__ = values
     return message
-
-
-def _set(message: official.Message, **values: object) -> None:
-    """Set what the official classes let only themselves set."""
-    message.__dict__.update({f"_{name}": value for name, value in values.items()})

@@ -20,7 +20,7 @@ def to_pieces(message: official.Message) -> codec.Encoded:
     """
     try:
         return codec.encode(_translated(message))
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError, KeyError):
         # What an attribute should not be, the official client may still have a way to write.
         written: bytes = message._to_bytes()  # noqa: SLF001 - how it writes a message
         return codec.Encoded(written, b"", b"")
@@ -35,49 +35,64 @@ def from_bytes(raw: codec.Body) -> official.Message:
     Raises:
         Exception: Whatever the official client raises where it cannot read a message either.
     """
+    found = read(raw)
+    return received(found) if isinstance(found, codec.Message) else found
+
+
+def read(raw: codec.Body) -> codec.Message | official.Message:
+    """Return a message as the codec has it, or as the official client where only that can read it.
+
+    Raises:
+        Exception: As :func:`from_bytes`.
+    """
     try:
-        found = codec.decode(raw)
+        return codec.decode(raw)
     except MalformedMessageError:
         # It is lenient where the codec is strict, for example with nothing in place of a text.
         return official.Message._from_bytes(bytes(raw))  # noqa: SLF001 - how it reads a message
-    return received(found)
 
 
-def _bytes_of(payload: object) -> codec.Body:
-    if isinstance(payload, str):
-        return payload.encode()
-    if isinstance(payload, bytearray):
-        return bytes(payload)  # whoever has it may go on to change it
+def content_of(payload: object) -> codec.Body:
+    """Return a payload as bytes that do not change, and that are copied only if they might.
+
+    Raises:
+        TypeError: It is neither bytes nor text.
+    """
+    if isinstance(payload, bytes):
+        return payload
     if isinstance(payload, memoryview):
         plain = payload.contiguous and payload.itemsize == 1
         return payload if plain else bytes(payload)
-    if isinstance(payload, bytes):
-        return payload
+    if isinstance(payload, bytearray):
+        return bytes(payload)  # whoever has it may go on to change it
+    if isinstance(payload, str):
+        return payload.encode()
     raise TypeError(f"a payload of type {type(payload).__name__} is the official client's business")
 
 
 def _translated(message: official.Message) -> codec.Message:
+    # As the official client, which writes these and not the properties.
+    held = message.__dict__
     common: dict[str, Any] = {
-        "version": message.version,
-        "message_id": message.message_id,
-        "source_client_id": message.source_client_id,
-        "source_broker_id": message.source_broker_id,
-        "broker_ids": tuple(message.broker_ids),
-        "client_ids": tuple(message.client_ids),
-        "payload": _bytes_of(payload_of(message)),
-        "other_fields": message.other_fields,
-        "source_tenant_id": message.source_tenant_guid,
-        "destination_tenant_ids": tuple(message.destination_tenant_guids),
+        "version": held["_version"],
+        "message_id": held["_message_id"],
+        "source_client_id": held["_source_client_id"],
+        "source_broker_id": held["_source_broker_id"],
+        "broker_ids": tuple(held["_broker_ids"]),
+        "client_ids": tuple(held["_client_ids"]),
+        "payload": content_of(payload_of(message)),
+        "other_fields": held["_other_fields"],
+        "source_tenant_id": held["_source_tenant_guid"],
+        "destination_tenant_ids": tuple(held["_destination_tenant_guids"]),
     }
-    if isinstance(message, official.Request):
-        service_id, reply_to = message.service_id, message.reply_to_topic
-        return codec.Request(**common, service_id=service_id, reply_to_topic=reply_to)
-    if isinstance(message, official.Response):
-        common["request_message_id"] = message.request_message_id
-        common["service_id"] = message.service_id
-    if isinstance(message, official.ErrorResponse):
-        code, text = message.error_code, message.error_message
-        return codec.ErrorResponse(**common, error_code=code, error_message=text)
-    if isinstance(message, official.Response):
+    number = message.message_type
+    if number == codec.MessageType.EVENT:
+        return codec.Event(**common)
+    common["service_id"] = held["_service_id"]
+    if number == codec.MessageType.REQUEST:
+        return codec.Request(**common, reply_to_topic=held["_reply_to_topic"])
+    common["request_message_id"] = held["_request_message_id"]
+    if number == codec.MessageType.RESPONSE:
         return codec.Response(**common)
-    return codec.Event(**common)
+    code, text = held["_error_code"], held["_error_message"]
+    return codec.ErrorResponse(**common, error_code=code, error_message=text)

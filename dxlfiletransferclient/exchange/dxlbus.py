@@ -13,6 +13,7 @@ from dxlclient.client import DxlClient
 from dxlclient.exceptions import DxlException
 from dxlclient.message import ErrorResponse, Request, Response
 
+from dxlfabric import message as codec
 from dxlfabric.client import FabricClient
 from dxlfabric.lightmessages import payload_of
 from dxlfiletransferclient.constants import MESSAGE_LIMIT
@@ -35,6 +36,12 @@ _ENVELOPE: Final = 512
 the reply topic and the headers of all of them."""
 
 _FIELD_OVERHEAD: Final = 6
+
+_LONGEST_CHARACTER: Final = 4
+"""Bytes of UTF-8 that a character has at most. Nearly all messages are so small that nothing has to
+be encoded to know it."""
+
+_NOT_CONNECTED: Final = "the DXL client is not connected to the fabric"
 _UNSIGNED: Final = 0xFFFFFFFF
 
 
@@ -62,17 +69,19 @@ class DxlBus(Bus):
 
     def __init__(self, dxl_client: DxlClient) -> None:
         self._dxl_client = dxl_client
-        # A signal handler may call wake() while this thread holds the lock: the default is
-        # reentrant.
-        self._changed = threading.Condition()
+        # Reentrant, because a signal handler may call wake() while this thread holds it.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._sleeping = False
         self._tokens: dict[str, int] = {}
         self._message_ids: dict[int, str] = {}
         self._replies: deque[Reply] = deque()
         self._woken = False
         self._counter = itertools.count(1)
-        self._was_connected = self.connected
+        self._own_thread: threading.Thread | None = None
         self._listener = _Listener(self._take)
         self._quick = dxl_client if isinstance(dxl_client, FabricClient) else None
+        self._was_connected = self.connected
         if self._quick is not None:
             self._quick.add_response_listener(self._take)
         else:
@@ -98,13 +107,14 @@ class DxlBus(Bus):
         for token in list(self._message_ids):
             self.forget(token)
 
-    def now(self) -> float:
-        """Return the time of the system's monotonic clock."""
-        return time.monotonic()
+    now = staticmethod(time.monotonic)
+    """Returns the time of the system's monotonic clock."""
 
     @property
     def connected(self) -> bool:
         """Whether the client is connected; not yet while it still subscribes to its topics."""
+        if self._quick is not None:
+            return self._quick.is_ready(LOOK_INTERVAL)
         # The client holds this lock for as long as its subscriptions take, minutes at worst.
         lock = getattr(self._dxl_client, "_connected_lock", None)
         if lock is None:
@@ -124,26 +134,35 @@ class DxlBus(Bus):
             InvalidRequestError: The message is larger than brokers take.
             WrongThreadError: The thread belongs to the DXL client.
         """
-        self._check_thread()
+        if threading.current_thread() is not self._own_thread:
+            self._check_thread()
         _check_size(topic, parcel)
-        request = Request(topic) if self._quick is None else self._quick.new_request(topic)
-        # Any buffer will do, as long as it does not change.
-        request.payload = cast("bytes", parcel.payload)
-        request.other_fields = dict(parcel.fields)
-        request.service_id = service_id
-        self._check_connected()
+        if not self.connected:
+            raise NotConnectedError(_NOT_CONNECTED)
+        if self._quick is None:
+            request = _request(topic, parcel, service_id)
+            message_id = request.message_id
+        else:
+            message_id = self._quick.new_message_id()
         token = next(self._counter)
-        with self._changed:
-            self._tokens[request.message_id] = token
-            self._message_ids[token] = request.message_id
+        with self._lock:
+            self._tokens[message_id] = token
+            self._message_ids[token] = message_id
         try:
             if self._quick is None:
                 self._dxl_client.async_request(request)
             else:
-                self._quick.post_request(request)
-        except BaseException:
+                self._quick.post_request(
+                    topic,
+                    message_id,
+                    parcel.payload,
+                    other_fields=parcel.fields,
+                    service_id=service_id,
+                )
+        except BaseException as error:
             self.forget(token)
-            self._check_connected()  # that says more than whatever the client stumbled over
+            if not self.connected:  # that says more than whatever the client stumbled over
+                raise NotConnectedError(_NOT_CONNECTED) from error
             raise
         return token
 
@@ -153,23 +172,34 @@ class DxlBus(Bus):
         Raises:
             WrongThreadError: The thread belongs to the DXL client.
         """
-        self._check_thread()
+        if threading.current_thread() is not self._own_thread:
+            self._check_thread()
+        changed = False
         while True:
-            connected = self.connected
-            changed = connected != self._was_connected
-            self._was_connected = connected
-            with self._changed:
-                rest = until - self.now()
-                if self._replies or self._woken or changed or rest <= 0:
+            with self._lock:
+                if self._replies or self._woken or changed or self.now() >= until:
                     self._woken = False
                     replies = tuple(self._replies)
                     self._replies.clear()
                     return replies
+            connected = self.connected
+            changed = connected != self._was_connected
+            self._was_connected = connected
+            if not changed:
+                self._sleep(until)
+
+    def _sleep(self, until: float) -> None:
+        """Wait until something has come, it is time, or the connection is to be looked at."""
+        with self._lock:
+            rest = until - self.now()
+            if not (self._replies or self._woken) and rest > 0:
+                self._sleeping = True
                 self._changed.wait(min(rest, LOOK_INTERVAL))
+                self._sleeping = False
 
     def forget(self, token: int) -> None:
         """Drop the reply to a request, should it still come."""
-        with self._changed:
+        with self._lock:
             message_id = self._message_ids.pop(token, None)
             if message_id is None:  # its reply is here, or was collected
                 self._replies = deque(each for each in self._replies if each.token != token)
@@ -190,29 +220,28 @@ class DxlBus(Bus):
             self._woken = True
             self._changed.notify_all()
 
-    def _take(self, response: Response) -> bool:
+    def _take(self, response: codec.Response | Response) -> bool:
         """Take a response, on a thread of the DXL client; returns whether it was waited for."""
-        with self._changed:
+        with self._lock:
             # Each request is answered once: what comes a second time is dropped here.
             token = self._tokens.pop(response.request_message_id, None)
             if token is None:
                 return False
             del self._message_ids[token]
             self._replies.append(_reply(token, response))
-            self._changed.notify_all()
+            if self._sleeping:
+                self._changed.notify_all()
             return True
-
-    def _check_connected(self) -> None:
-        if not self.connected:
-            raise NotConnectedError("the DXL client is not connected to the fabric")
 
     def _check_thread(self) -> None:
         prefix = getattr(self._dxl_client, "_message_pool_prefix", None)
-        if prefix and threading.current_thread().name.startswith(prefix):
+        thread = threading.current_thread()
+        if prefix and thread.name.startswith(prefix):
             raise WrongThreadError(
                 "files cannot be transferred on the thread that handles an incoming DXL message, "
                 "because the answers need that thread: use another one"
             )
+        self._own_thread = thread
 
 
 class _Listener(ResponseCallback):
@@ -226,18 +255,34 @@ class _Listener(ResponseCallback):
         self._take(response)
 
 
-def _reply(token: int, response: Response) -> Reply:
-    payload: object = payload_of(response)
+def _request(topic: str, parcel: Parcel, service_id: str) -> Request:
+    request = Request(topic)
+    # Any buffer will do, as long as it does not change.
+    request.payload = cast("bytes", parcel.payload)
+    request.other_fields = dict(parcel.fields)
+    request.service_id = service_id
+    return request
+
+
+def _reply(token: int, response: codec.Response | Response) -> Reply:
+    payload: object
+    error: codec.ErrorResponse | ErrorResponse | None
+    if isinstance(response, codec.Response):
+        payload = response.payload
+        error = response if isinstance(response, codec.ErrorResponse) else None
+    else:
+        payload = payload_of(response)
+        error = response if isinstance(response, ErrorResponse) else None
     content = payload if isinstance(payload, (bytes, memoryview)) else b""  # or damage
     parcel = Parcel(response.other_fields, content)
-    if not isinstance(response, ErrorResponse):
-        return Reply(token, parcel, service_id=response.service_id)
+    if error is None:
+        return Reply(token, parcel, None, response.service_id)
     if CHECK in parcel.fields:
         return Reply(token, Parcel({}), decode_refusal(parcel), response.service_id)
-    return Reply(token, Parcel({}), _foreign_refusal(response))
+    return Reply(token, Parcel({}), _foreign_refusal(error))
 
 
-def _foreign_refusal(response: ErrorResponse) -> RefusedError:
+def _foreign_refusal(response: codec.ErrorResponse | ErrorResponse) -> RefusedError:
     """Return the error of a broker, or of a service that does not speak version 2."""
     code: object = response.error_code
     text: object = response.error_message
@@ -248,8 +293,10 @@ def _foreign_refusal(response: ErrorResponse) -> RefusedError:
 
 def _check_size(topic: str, parcel: Parcel) -> None:
     texts = [topic, *parcel.fields, *parcel.fields.values()]
-    size = sum(len(text.encode(errors="surrogatepass")) + _FIELD_OVERHEAD for text in texts)
-    size += len(parcel.payload) + _ENVELOPE
+    overhead = len(parcel.payload) + _ENVELOPE + len(texts) * _FIELD_OVERHEAD
+    if overhead + len("".join(texts)) * _LONGEST_CHARACTER <= MESSAGE_LIMIT:
+        return
+    size = overhead + sum(len(text.encode(errors="surrogatepass")) for text in texts)
     if size > MESSAGE_LIMIT:
         raise InvalidRequestError(
             f"a message of about {size} bytes to topic {topic} is over the limit of "

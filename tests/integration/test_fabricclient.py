@@ -15,6 +15,7 @@ from dxlclient.message import ErrorResponse, Event, Request, Response
 from dxlclient.service import ServiceRegistrationInfo
 from pytest_mock import MockerFixture
 
+from dxlfabric import message as codec
 from dxlfabric import mqtt
 from dxlfabric.broker import EmbeddedBroker
 from dxlfabric.certificates import Provisioned
@@ -524,37 +525,38 @@ def test_listeners_take_responses_before_everybody_else(
 ) -> None:
     client = connections.open(fabric)
     assert isinstance(client, FabricClient)
-    taken, others, topic = Responses(), Responses(), new_topic()
-    own = client.new_request(topic)
+    others, topic = Responses(), new_topic()
+    own = client.new_message_id()
+    taken: queue.SimpleQueue[codec.Response | Response] = queue.SimpleQueue()
 
-    def listen(response: Response) -> bool:
-        if response.request_message_id != own.message_id:
+    def listen(response: codec.Response | Response) -> bool:
+        if response.request_message_id != own:
             return False
-        taken.on_response(response)
+        taken.put(response)
         return True
 
     client.add_response_callback(None, others)
     client.add_response_listener(listen)
     with Serving(client, topic):
-        client.post_request(own)
+        client.post_request(topic, own, b"content", other_fields={"name": "value"})
         other = Request(topic)
         client.async_request(other)
-        assert taken.next().request_message_id == own.message_id
+        assert taken.get(timeout=TIMEOUT).request_message_id == own
         while others.next().request_message_id != other.message_id:
             pass
         client.remove_response_listener(listen)
-        own = client.new_request(topic)
-        client.post_request(own)
-        while others.next().request_message_id != own.message_id:
+        own = client.new_message_id()
+        client.post_request(topic, own, bytearray(b"content"), other_fields={})
+        while others.next().request_message_id != own:
             pass
-    assert taken.found.empty()
+    assert taken.empty()
 
 
 def test_responses_of_our_making(fabric: Fabric, connections: Connections) -> None:
     client, topic = connections.open(fabric), new_topic()
     assert isinstance(client, FabricClient)
     with Serving(client, topic, client.new_response) as serving:
-        request = client.new_request(topic)
+        request = Request(topic)
         response = client.sync_request(request, timeout=TIMEOUT)
     assert response.request_message_id == request.message_id
     assert response.service_id == serving.service_id

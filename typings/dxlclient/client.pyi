@@ -12,6 +12,8 @@ from dxlclient.service import ServiceRegistrationInfo
 class DxlClient:
     _DEFAULT_CONNECT_WAIT: float
     _MAX_PACKET_ACK_WAIT: float
+    _connected: bool
+    _connected_lock: RLock
     _thread_pool: ThreadPool
     _destroyed: bool
     _thread: Thread | None

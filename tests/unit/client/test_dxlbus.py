@@ -1,5 +1,6 @@
 """The bus over a DXL client: what is made of messages, without a fabric."""
 
+import contextlib
 import signal
 import threading
 from collections.abc import Iterator
@@ -275,6 +276,16 @@ def test_the_largest_message_passes_and_a_larger_one_is_refused(
         bus.ask("/topic", Parcel({}, bytes(MESSAGE_LIMIT - 100)))
     (request,) = client.requests
     assert len(request._to_bytes()) + len(request.destination_topic) + 2 <= MESSAGE_LIMIT
+
+
+@pytest.mark.parametrize("character", ["n", "ä", "\ud800", "\U0001f600"])
+def test_sizes_are_counted_in_bytes_of_utf_8(bus: DxlBus, character: str) -> None:
+    size = len(character.encode(errors="surrogatepass"))
+    rest = MESSAGE_LIMIT - 1000
+    with contextlib.suppress(UnicodeEncodeError):  # it fits, though nobody can write it
+        bus.ask("/topic", Parcel({"a": character * (rest // size)}))
+    with pytest.raises(InvalidRequestError):
+        bus.ask("/topic", Parcel({"a": character * (MESSAGE_LIMIT // size)}))
 
 
 def test_the_clients_own_threads_are_turned_away(client: FakeDxlClient) -> None:
