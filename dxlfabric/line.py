@@ -70,7 +70,7 @@ class Line:
         self._stream = stream
         self._most_waiting = most_waiting
         self._books = threading.Lock()
-        """Held for moments: guards what waits."""
+        """Held for moments: guards the end of what waits, and the count of its bytes."""
         self._lock = threading.Lock()
         """Held while bytes are encrypted, decrypted or written."""
         self._waiting: deque[Body] = deque()
@@ -88,7 +88,7 @@ class Line:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake_receiver, selectors.EVENT_READ)
         self._selector.register(connection, selectors.EVENT_READ)
-        self._watched = selectors.EVENT_READ
+        self._watches_writing = False
         _keep_alive(connection)
 
     @property
@@ -105,15 +105,15 @@ class Line:
         Raises:
             LineFullError: Too much waits already, for :data:`SEND_TIMEOUT` seconds.
         """
-        if self.waiting > self._most_waiting:
+        if self._waiting_bytes + len(self._encrypted) > self._most_waiting:
             self._wait_for_room()
+        full_pieces = [piece for piece in pieces if piece]
+        size = sum(map(len, full_pieces))
         with self._books:
             if self._lost:
                 return False
-            for piece in pieces:
-                if len(piece):
-                    self._waiting.append(piece)
-                    self._waiting_bytes += len(piece)
+            self._waiting.extend(full_pieces)
+            self._waiting_bytes += size
         self._flush_unless_busy()
         return not self._lost
 
@@ -145,7 +145,8 @@ class Line:
             OSError: The connection was lost; ``ConnectionError`` if the broker has ended it.
             MalformedPacketError: The broker does not speak MQTT.
         """
-        self._watch()
+        if self._full != self._watches_writing:
+            self._watch()
         for key, events in self._selector.select(timeout):
             if key.fileobj is self._wake_receiver:
                 self._forget_wakes()
@@ -204,19 +205,26 @@ class Line:
                     self._stream.feed(self._buffer[:count])
                     fed = True
                 filled = self._stream.read_into(self._reader.buffer())
-            self._flush_unless_busy()  # what others want to send, and what TLS itself has to say
+                drained = self._stream.drained
+                if self._stream.pending:  # TLS itself has something to say
+                    self._encrypted = memoryview(bytes(self._encrypted) + self._stream.take())
+            self._flush_unless_busy()  # what others want to send meanwhile
             if filled is None:
                 return
             if not filled:
                 raise ConnectionResetError("the broker has ended the connection")
             yield from self._reader.wrote(filled)
+            if drained:
+                return
 
     def _flush_unless_busy(self) -> None:
         """Encrypt and send what waits as far as the network takes it.
 
         Where another thread is at it, or decrypts, it looks for what waits when it is done.
         """
-        while self._has_something and not (self._full or self._lost or self._receiver_waits):
+        while self._encrypted or self._waiting:
+            if self._full or self._lost or self._receiver_waits:
+                return
             if not self._lock.acquire(blocking=False):
                 return
             try:
@@ -226,10 +234,6 @@ class Line:
             if left:
                 self.wake()
                 return
-
-    @property
-    def _has_something(self) -> bool:
-        return bool(self._encrypted or self._waiting or self._stream.pending)
 
     def _flush(self) -> bool:
         """Encrypt and send as much as the network takes; the lock is held.
@@ -243,7 +247,7 @@ class Line:
             return False
         turn = LONGEST_TURN
         try:
-            while self._has_something and not self._receiver_waits and turn > 0:
+            while (self._encrypted or self._waiting) and not self._receiver_waits and turn > 0:
                 if not self._encrypted:
                     self._encrypt_some()
                 sent = self._socket.send(self._encrypted)
@@ -266,20 +270,20 @@ class Line:
         self._encrypted = memoryview(b"")
 
     def _encrypt_some(self) -> None:
-        room = SEND_SIZE
-        while self._waiting and room > 0:
-            with self._books:
-                piece = next_piece(self._waiting, room)
-                self._waiting_bytes -= len(piece)
-            room -= len(piece)
+        taken = 0
+        while self._waiting and taken < SEND_SIZE:
+            # Whoever sends meanwhile adds to the other end.
+            piece = next_piece(self._waiting, SEND_SIZE - taken)
+            taken += len(piece)
             self._stream.write(piece)
         self._encrypted = memoryview(self._stream.take())
+        with self._books:
+            self._waiting_bytes -= taken
 
     def _watch(self) -> None:
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._full else 0)
-        if wanted != self._watched:
-            self._selector.modify(self._socket, wanted)
-            self._watched = wanted
+        self._watches_writing = self._full
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._watches_writing else 0)
+        self._selector.modify(self._socket, wanted)
 
     def _forget_wakes(self) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -194,7 +194,7 @@ class MqttClient:
         Raises:
             LineFullError: The broker takes nothing.
         """
-        body = [piece for piece in pieces if len(piece)]
+        body = list(pieces)
         header = mqtt.publish_header(topic, sum(map(len, body)))
         return self._send([header, *body])
 
@@ -225,11 +225,11 @@ class MqttClient:
     def _receive(self, line: Line) -> None:
         while not self._stopping:
             now = time.monotonic()
-            packet = self._session.check(now)
-            if packet:
-                line.send([packet])
-                self._session.said(now)
             due = self._session.due()
+            if due is not None and now >= due:
+                line.send([self._session.check(now)])
+                self._session.said(now)
+                due = self._session.due()
             for each in line.receive(None if due is None else max(0.0, due - now)):
                 self._session.heard(each, time.monotonic())
                 self._hear(each)

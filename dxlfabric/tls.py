@@ -77,9 +77,13 @@ class SecureStream:
 
     Raises:
         ValueError: The host cannot be announced to a server: its name begins with a dot, say.
+
+    Attributes:
+        drained: Whether :meth:`read_into` has found everything that was received so far, so that
+            it would only tell that there is nothing more.
     """
 
-    __slots__ = ("_incoming", "_outgoing", "_stream")
+    __slots__ = ("_incoming", "_outgoing", "_read", "_stream", "drained")
 
     def __init__(self, context: ssl.SSLContext, *, host: str | None = None) -> None:
         self._incoming = ssl.MemoryBIO()
@@ -87,6 +91,8 @@ class SecureStream:
         self._stream = context.wrap_bio(
             self._incoming, self._outgoing, server_side=host is None, server_hostname=host
         )
+        self._read = self._stream.read
+        self.drained = False
 
     @property
     def pending(self) -> int:
@@ -122,17 +128,24 @@ class SecureStream:
         Raises:
             ssl.SSLError: What was received is no TLS, or was changed on the way.
         """
-        read = self._stream.read
+        read, incoming = self._read, self._incoming
         size = len(buffer)
         filled = 0
+        self.drained = False
         try:
             while filled < size:
                 # At most one record of 16 KiB comes out at a time.
                 count = read(size - filled, buffer[filled:])
                 if not count:
-                    break
+                    return filled
                 filled += count  # type: ignore[operator]
+                # What was not read of a record, or of others, is still on either side of TLS: where
+                # neither has anything, it need not be asked, which it would answer by an exception.
+                if not incoming.pending and (filled < size or not self._stream.pending()):
+                    self.drained = True
+                    break
         except ssl.SSLWantReadError:
+            self.drained = True
             return filled or None
         return filled
 

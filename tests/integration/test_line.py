@@ -7,6 +7,7 @@ import struct
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +21,7 @@ from dxlfabric.errors import MalformedPacketError
 from dxlfabric.line import RECEIVE_SIZE, SEND_SIZE, Line, LineFullError
 from dxlfabric.packets import PacketReader
 from dxlfabric.pieces import SMALL_PIECE
+from dxlfabric.tls import SecureStream
 from tests.integration.mqttpeers import Receiving, linked
 from tests.waiting import TIMEOUT, wait_until
 
@@ -329,6 +331,33 @@ def test_a_peer_that_does_not_speak_mqtt(provisioned: Provisioned) -> None:
         far.sendall(b"\x00\x00")
         receiving.join()
         assert isinstance(receiving.failure, MalformedPacketError)
+
+
+class Talkative:
+    """TLS that has something to say itself whenever it has read."""
+
+    def __init__(self, stream: SecureStream) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def read_into(self, buffer: memoryview) -> int | None:
+        found = self._stream.read_into(buffer)
+        self._stream.write(b"my own words")
+        return found
+
+
+def test_what_tls_itself_has_to_say_is_sent(provisioned: Provisioned) -> None:
+    with linked(provisioned, most_waiting=MIB) as (line, far):
+        line._stream = cast("SecureStream", Talkative(line._stream))
+        sent = fill(line)
+        far.sendall(publish("/a", b""))
+        with Receiving(line):
+            # Behind what was encrypted before, and before what was not.
+            assert read(far, sent + 12).replace(b"my own words", b"", 1) == bytes(sent)
+            far.sendall(publish("/a", b""))
+            assert read(far, 12) == b"my own words"
 
 
 def test_small_packets_go_at_once_and_silence_is_noticed(provisioned: Provisioned) -> None:

@@ -1,9 +1,12 @@
 """TLS between bytes and bytes: what both sides agree on, and what comes out."""
 
+import itertools
 import ssl
 from collections.abc import Callable
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dxlfabric.certificates import Credentials, Provisioned
 from dxlfabric.errors import CertificateError
@@ -154,6 +157,42 @@ def test_bytes_in_both_directions(provisioned: Provisioned) -> None:
     assert client.read_into(buffer[:3]) == 3  # as much as there is room for
     assert client.read_into(buffer[3:]) == 1
     assert bytes(buffer[:4]) == b"back"
+
+
+@pytest.mark.parametrize("prepare", [lambda _context: None, as_old_brokers], ids=["1.3", "1.2"])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    sizes=st.lists(st.integers(1, 40_000), min_size=1, max_size=5),
+    cuts=st.lists(st.integers(1, 30_000), max_size=8),
+    buffers=st.lists(st.one_of(st.integers(1, 40_000), st.just(16_384)), min_size=1, max_size=8),
+)
+def test_once_it_is_drained_nothing_more_comes_out(
+    provisioned: Provisioned,
+    prepare: Callable[[ssl.SSLContext], object],
+    sizes: list[int],
+    cuts: list[int],
+    buffers: list[int],
+) -> None:
+    client, server = streams(provisioned, server=prepare)
+    agree(client, server)
+    content = [bytes([number]) * size for number, size in enumerate(sizes)]
+    for each in content:
+        client.write(each)
+    encrypted = client.take()
+    found = bytearray()
+    room = itertools.cycle(buffers)
+    while encrypted:
+        cut = cuts.pop() if cuts else len(encrypted)
+        server.feed(encrypted[:cut])
+        encrypted = encrypted[cut:]
+        server.drained = False
+        while not server.drained:
+            buffer = bytearray(next(room))
+            count = server.read_into(memoryview(buffer))
+            assert count is None or count > 0
+            found += buffer[: count or 0]
+        assert server.read_into(memoryview(bytearray(1))) is None
+    assert found == b"".join(content)
 
 
 def test_goodbye(provisioned: Provisioned) -> None:
