@@ -90,10 +90,10 @@ class FileMeter:
         """Note what changed; everything is a number for the whole file, not an increase."""
         if phase is not None:
             self.phase = phase
-        if done is not None:
+        if done is not None and done != self.done:
             self._meter.moved(done - self.done, travelled=True)
             self.done = done
-        if durable is not None:
+        if durable is not None and durable != self.durable:
             self._meter.hardened(durable - self.durable)
             self.durable = durable
 
@@ -190,8 +190,8 @@ class ProgressMeter:
     def moved(self, by: int, *, travelled: bool) -> None:
         """Count acknowledged bytes of a file; called by its meter."""
         self._done += by
-        if travelled:
-            self._travelled += max(0, by)
+        if travelled and by > 0:
+            self._travelled += by
 
     def hardened(self, by: int) -> None:
         """Count bytes of a file that became durable; called by its meter."""

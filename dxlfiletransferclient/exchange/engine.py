@@ -141,7 +141,7 @@ class Engine:
         Raises:
             RuntimeError: Jobs are under way, which would not know of it.
         """
-        if len(self._jobs):
+        if self._jobs:
             raise RuntimeError("another instance cannot be used while jobs are under way")
         if self._pin.change(instance):
             self._silences.heard()
@@ -209,7 +209,7 @@ class Engine:
 
     def _begin(self, job: Job) -> Job:
         """Put a job under way, and return it as it is on the roster."""
-        if not len(self._jobs):
+        if not self._jobs:
             self._patience.restart()
         return self._jobs.add(job)
 
@@ -232,7 +232,7 @@ class Engine:
             self._pin.seek(now)
         else:
             hurry = self._send(now)
-            if not len(self._jobs):
+            if not self._jobs:
                 return
         self._check_patience()
         now = self._wait(now if hurry else self._until(now))
@@ -261,11 +261,11 @@ class Engine:
     def _check_patience(self) -> None:
         if self._pin.lost and self._patience.over:
             raise self._pin.failure(self._patience.waited)
-        if self._patience.over and len(self._pending):
+        if self._patience.over and self._pending:
             raise self._patience.failure(self._store_topic)
 
     def _lose(self, reason: str, *, silence: bool = False) -> None:
-        if self._pin.lose(reason, silence=silence) and not len(self._pending):
+        if self._pin.lose(reason, silence=silence) and not self._pending:
             self._patience.restart()
 
     def _settle(self, now: float) -> None:
@@ -297,7 +297,7 @@ class Engine:
                 break
             more = self._ask_job(job, self._bus.now()) or more
         more = self._jobs.sweep() or more
-        if not (more or len(self._pending) or self._pin.lost or self._jobs.due() < math.inf):
+        if not (more or self._pending or self._pin.lost or self._jobs.due() < math.inf):
             self._jobs.fail_all(FileTransferError("the job neither asks nor waits for anything"))
         self._send_ready(self._bus.now())
         return more
@@ -310,7 +310,7 @@ class Engine:
             if ask.verb not in self._pin.verbs:
                 job.refused(ask, not_offered(ask.verb, self._store_topic), now)
                 return True
-            if not len(self._pending):
+            if not self._pending:
                 self._patience.restart()
             self._pending.add(job, ask)
         except Exception as error:  # noqa: BLE001 - the job hears of it
@@ -395,5 +395,5 @@ class Engine:
                 self._jobs.fail_all(error)
                 raise
             finally:
-                if not len(self._jobs):
+                if not self._jobs:
                     self._pin.stop()  # answers that came late may have ended the last job

@@ -111,7 +111,7 @@ class PendingAsks(Generic[Owner]):
         # By identity: whether two owners are equal is their own affair.
         self._by_owner.setdefault(id(owner), {})[pending] = None
         self._count += 1
-        self._wait(pending)
+        self._waiting.add(pending, ask.cost)
 
     def ready(self, now: float) -> Iterator[Pending[Owner]]:
         """Yield what is to be sent now, each after the one before has been."""
@@ -173,7 +173,8 @@ class PendingAsks(Generic[Owner]):
         owned = self._by_owner.get(id(pending.owner), {})
         if pending not in owned:
             return
-        self._land(pending)
+        if pending.flying is not None:
+            self._land(pending)
         self._waiting.remove(pending)
         if pending.late:
             for attempt in pending.late:
@@ -196,6 +197,8 @@ class PendingAsks(Generic[Owner]):
             How many requests that were.
         """
         overdue = self._flying.overdue(now)
+        if not overdue:
+            return 0
         for pending in overdue:
             if pending.flying is not None:
                 self.window.lost(pending.flying.departure, now)

@@ -151,8 +151,8 @@ class Call:
 
     def _round(self) -> None:
         self._pass_on()
-        totals = None if self._counter is None else self._counter.totals
-        self.ledger.expect(totals)
+        if self._counter is not None:
+            self.ledger.expect(self._counter.totals)
         self.ledger.meter.tick(self._bus.now())
 
     def _pass_on(self) -> None:

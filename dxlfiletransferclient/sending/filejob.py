@@ -141,7 +141,8 @@ class FileJob:
         self._now = now
         self._outstanding -= 1
         self._granted(found.window)
-        self._segment_size = min(self._segment_size, found.segment_size)
+        if found.segment_size < self._segment_size:
+            self._segment_size = found.segment_size
         if ask.verb is Verb.OPEN:
             self._take_opened(found)
         elif ask.verb is Verb.FINISH:

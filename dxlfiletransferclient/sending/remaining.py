@@ -57,8 +57,9 @@ class Remaining:
             durable: What is durable; the answer that acknowledges some of it may be lost, so that
                 it is sent once more.
         """
-        start, end = durable[0] if durable else (0, 0)
-        return 0 if start else min(end, self._held.prefix)
+        if not durable or durable[0][0]:
+            return 0
+        return min(durable[0][1], self._held.prefix)
 
     def without(self, damaged: Ranges) -> Ranges:
         """Return what the service has if some ranges are not counted."""
@@ -80,17 +81,21 @@ class Remaining:
 
     def take(self, most: int) -> Range:
         """Return the same; it is on its way then."""
-        start, end = self._gaps.popleft()
-        cut = min(end, start + most)
-        if cut < end:
-            self._gaps.appendleft((cut, end))
+        start, end = self._gaps[0]
+        cut = start + most
+        if cut >= end:
+            return self._gaps.popleft()
+        self._gaps[0] = cut, end
         return start, cut
 
-    def acknowledge(self, start: int, end: int) -> int:
-        """Note that the service has a range, and return how many bytes of it are new."""
-        return sum(high - low for low, high in self._held.add(start, end))
+    def acknowledge(self, start: int, end: int) -> None:
+        """Note that the service has a range."""
+        self._held.add(start, end)
 
 
 def total(ranges: Ranges) -> int:
     """Return how many bytes some ranges have."""
-    return sum(end - start for start, end in ranges)
+    count = 0
+    for start, end in ranges:
+        count += end - start
+    return count

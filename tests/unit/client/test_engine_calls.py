@@ -75,6 +75,19 @@ def test_jobs_may_be_made_by_asking(bus: ScriptedBus) -> None:
     assert all(job.complete for job in made)
 
 
+def test_a_job_may_end_while_another_one_is_looked_for(bus: ScriptedBus) -> None:
+    engine = Engine(bus)
+    first = Upload(1)
+
+    def jobs() -> Iterator[Upload]:
+        yield first
+        while not first.complete:
+            engine.ask(Verb.STATUS, StatusRequest(file_id="x"), DoneAnswer)
+
+    engine.run(jobs())
+    assert first.complete
+
+
 def test_a_refused_question_harms_no_job(bus: ScriptedBus) -> None:
     bus.instances["{one}"].answer = lambda asked: (
         RefusedError(ErrorCode.NOT_FOUND, "no") if asked.verb == "status" else DONE
