@@ -346,12 +346,12 @@ class FabricClient(DxlClient):
         self._fire(message)
 
     def _fire(self, message: Message) -> None:
-        if isinstance(message, Event):
-            self._fire_event(message)
-        elif isinstance(message, Request):
+        if isinstance(message, Request):
             self._fire_request(message)
         elif isinstance(message, Response):
             self._fire_response(message)
+        elif isinstance(message, Event):
+            self._fire_event(message)
 
     def _set_mqtt_client_callbacks(self) -> None:
         super()._set_mqtt_client_callbacks()

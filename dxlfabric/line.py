@@ -155,7 +155,8 @@ class Line:
                 self._full = False
             if events & selectors.EVENT_READ:
                 yield from self._take_in()
-        self._flush_unless_busy()
+        if self._encrypted or self._waiting:
+            self._flush_unless_busy()
 
     def wake(self) -> None:
         """End :meth:`receive`, or the next one; from any thread."""
@@ -208,7 +209,8 @@ class Line:
                 drained = self._stream.drained
                 if self._stream.pending:  # TLS itself has something to say
                     self._encrypted = memoryview(bytes(self._encrypted) + self._stream.take())
-            self._flush_unless_busy()  # what others want to send meanwhile
+            if self._encrypted or self._waiting:  # what others want to send meanwhile
+                self._flush_unless_busy()
             if filled is None:
                 return
             if not filled:
