@@ -184,8 +184,15 @@ class ProgressMeter:
         """
         meter = FileMeter(self, name, size, self._phase)
         if complete:
-            meter.update(done=size)
-        meter.end(complete=complete)
+            meter.phase = Phase.STORED
+            meter.done = meter.durable = size
+            self._done += size
+            self._travelled += size
+            self._durable += size
+        else:
+            self._given_up += size
+        self._last = meter
+        self._files_done += 1
 
     def moved(self, by: int, *, travelled: bool) -> None:
         """Count acknowledged bytes of a file; called by its meter."""

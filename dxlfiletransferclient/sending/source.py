@@ -282,7 +282,7 @@ def read_small(path: str, most: int, *, opener: Opener = open_to_read) -> SmallF
         _check_regular(path, before)
         if before.st_size > most:
             return None
-        content = _read_all(descriptor, before.st_size + 1)
+        content = _read_all(descriptor, before.st_size)
         check_unchanged(path, before, os.fstat(descriptor))
     finally:
         os.close(descriptor)
@@ -315,16 +315,18 @@ def _check_regular(path: str, status: os.stat_result) -> None:
         raise SourceChangedError(msg)
 
 
-def _read_all(descriptor: int, most: int) -> bytes:
-    """Read to the end of a file, or so many bytes."""
-    data = os.read(descriptor, most)
+def _read_all(descriptor: int, size: int) -> bytes:
+    """Read to the end of a file that is said to have so many bytes, or one byte more."""
+    data = os.read(descriptor, size + 1)
+    if len(data) == size and size:
+        # Asked for a byte more, a file that has none has ended.
+        return data
     pieces, count = [data], len(data)
-    # One read returns all there is, nearly always; only the next one can tell.
-    while data and count < most:
-        data = os.read(descriptor, most - count)
+    while data and count <= size:
+        data = os.read(descriptor, size + 1 - count)
         pieces.append(data)
         count += len(data)
-    return pieces[0] if len(pieces) <= 2 else b"".join(pieces)
+    return b"".join(pieces)
 
 
 def _ended_early(path: str, position: int, size: int) -> str:
