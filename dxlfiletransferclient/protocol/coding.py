@@ -17,6 +17,7 @@ from dxlfiletransferclient.protocol.messages import (
     BatchRequest,
     Message,
     RefusalAnswer,
+    SegmentRequest,
 )
 from dxlfiletransferclient.protocol.parcels import Parcel, Payload, sealed, verified
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
@@ -24,6 +25,7 @@ from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
 M = TypeVar("M", bound=Message)
 
 _PAYLOAD: Final = "payload"
+_PAYLOAD_DIGEST: Final = "payload_digest"  # travels as that of the parcel
 _HEADER_LENGTH: Final = 4
 _NUMBER: Final = re.compile(r"[0-9]{1,20}|-[0-9]{1,19}")
 """A number in a field, of 20 characters at most: every 64-bit number has fewer."""
@@ -40,6 +42,8 @@ def encode(message: Message, *, digest: str | None = None) -> Parcel:
     """
     if isinstance(message, BatchRequest):
         return sealed({}, _batch_payload(message))
+    if isinstance(message, SegmentRequest):
+        digest = digest or message.payload_digest
     values: dict[str, str] = {}
     payload: Payload = b""
     for name, attribute in _attributes(type(message)).items():
@@ -69,6 +73,8 @@ def decode(kind: type[M], parcel: Parcel) -> M:
         if kind is BatchRequest:
             return cast("M", _batch(parcel.payload))
         values: dict[str, Any] = {}
+        if kind is SegmentRequest:
+            values[_PAYLOAD_DIGEST] = parcel.digest
         for name, attribute in _attributes(kind).items():
             if name == _PAYLOAD:
                 values[name] = parcel.payload
@@ -147,7 +153,11 @@ class _Attribute:
 
 def _attributes_of(kind: Any) -> Mapping[str, _Attribute]:
     hints = get_type_hints(kind)
-    return {field.name: _Attribute(hints[field.name], field) for field in fields(kind)}
+    return {
+        field.name: _Attribute(hints[field.name], field)
+        for field in fields(kind)
+        if field.name != _PAYLOAD_DIGEST
+    }
 
 
 def _attributes_but_payload(kind: Any) -> Mapping[str, _Attribute]:

@@ -1,9 +1,8 @@
 """Answers parcels by asking a store. No input or output of its own."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from dxlfiletransferclient.protocol.coding import decode, encode
 from dxlfiletransferclient.protocol.messages import (
@@ -22,9 +21,8 @@ from dxlfiletransferclient.protocol.messages import (
     SegmentRequest,
     StatRequest,
     StatusRequest,
-    TransferAnswer,
 )
-from dxlfiletransferclient.protocol.parcels import DIGEST, Parcel
+from dxlfiletransferclient.protocol.parcels import Parcel
 from dxlfiletransferclient.protocol.verbs import REVISION, STORE_VERBS, Verb
 from dxlfiletransferclient.storage.interface import Store
 
@@ -35,9 +33,6 @@ SESSION_VERBS: Final = frozenset({Verb.ADMIT, Verb.SEALED})
 """What a transfer server answers beside its store."""
 
 _Calls = Mapping[Verb, tuple[type[Message], Callable[[Any], Message]]]
-
-
-_Write = Callable[[SegmentRequest, bytes], TransferAnswer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +54,7 @@ class Desk:
     """Turns requests into calls of a store, and what it returns into answers.
 
     Args:
-        store: The store. If its ``write`` takes a ``digest`` as well, it gets that of the payload,
-            which need not be computed a second time.
+        store: The store.
         verbs: The verbs that are offered; ``hello`` tells them.
         identity: The transfer server that the store belongs to, if it admits to sessions; somebody
             else answers the verbs of those.
@@ -80,7 +74,6 @@ class Desk:
         self._store = store
         self._identity = identity
         self.verbs = verbs | {Verb.HELLO}
-        self._write = _taking_digests(store)
         self._calls: _Calls = {
             Verb.HELLO: (HelloRequest, self._hello),
             Verb.OPEN: (OpenRequest, store.open),
@@ -108,9 +101,6 @@ class Desk:
         Raises:
             RefusedError: The request is not valid or cannot be carried out.
         """
-        if verb is Verb.SEGMENT and self._write is not None:
-            segment = decode(SegmentRequest, request)
-            return encode(self._write(segment, payload_digest(request)))
         kind, call = self._calls[verb]
         return encode(call(decode(kind, request)))
 
@@ -135,15 +125,3 @@ class Desk:
 
     def _batch(self, request: BatchRequest) -> BatchAnswer:
         return BatchAnswer(results=tuple(self._store.put(request.entries)))
-
-
-def _taking_digests(store: Store) -> _Write | None:
-    """Return what takes a segment with its digest, if the store has that."""
-    if "digest" not in inspect.signature(store.write).parameters:
-        return None
-    return cast("_Write", store.write)
-
-
-def payload_digest(request: Parcel) -> bytes:
-    """Return the digest of a payload, from a request that was decoded, and so found undamaged."""
-    return bytes.fromhex(request.fields[DIGEST])

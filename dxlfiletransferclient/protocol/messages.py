@@ -6,7 +6,7 @@ out. ``payload`` is the payload, and a tuple of messages is a JSON array in it.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -148,11 +148,14 @@ class SegmentRequest:
         file_id: The file.
         offset: Where the part begins, in bytes.
         payload: The bytes, at least one.
+        payload_digest: Their digest (see :func:`.parcels.digest_of`), where it was computed
+            already; it is right in a request that came over the bus, and not a field of it.
     """
 
     file_id: str
     offset: int
     payload: Payload
+    payload_digest: str | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         _check_file_id(self.file_id)

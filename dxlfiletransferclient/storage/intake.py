@@ -108,17 +108,12 @@ class Intake:
         text = f"file {request.file_id!r} is being begun and dropped by others; try again"
         raise RefusedError(ErrorCode.BUSY, text, RETRY_AFTER)
 
-    def write(self, request: SegmentRequest, digest: bytes | None = None) -> TransferAnswer:
-        """Take a part of a file, wherever it lies.
-
-        Args:
-            request: The part.
-            digest: The short digest of its bytes, where it is known.
-        """
+    def write(self, request: SegmentRequest) -> TransferAnswer:
+        """Take a part of a file, wherever it lies."""
         try:
             place, partial = self._working.enter(request.file_id)
             try:
-                return self._written(partial, request, digest)
+                return self._written(partial, request)
             finally:
                 self._working.leave(place, partial)
         except _FAULTS as error:
@@ -211,9 +206,7 @@ class Intake:
             return not partial.lost
         return self._finisher.is_still_there(partial.stored, parts)
 
-    def _written(
-        self, partial: Partial, request: SegmentRequest, digest: bytes | None
-    ) -> TransferAnswer:
+    def _written(self, partial: Partial, request: SegmentRequest) -> TransferAnswer:
         self._check_under_way(partial)
         if partial.stored is not None:
             return self._ended(partial, partial.stored)
@@ -222,6 +215,7 @@ class Intake:
         self._check_extent(partial, length, end)
         if partial.metadata.size is None:
             self._quota.reserve(partial.file_id, max(end, partial.size), shrink=False)
+        digest = None if request.payload_digest is None else bytes.fromhex(request.payload_digest)
         partial.write(request.offset, request.payload, self._clock(), digest)
         return self._answer(partial)
 

@@ -200,14 +200,9 @@ class LocalStore:
         """
         return self._intake.open(request, terms)
 
-    def write(self, request: SegmentRequest, digest: bytes | None = None) -> TransferAnswer:
-        """Take a part of a file, wherever it lies (see ``interface.Store``).
-
-        Args:
-            request: The part.
-            digest: The xxh3-128 of its bytes, where it is known.
-        """
-        return self._intake.write(request, digest)
+    def write(self, request: SegmentRequest) -> TransferAnswer:
+        """Take a part of a file, wherever it lies (see ``interface.Store``)."""
+        return self._intake.write(request)
 
     def status(self, request: StatusRequest) -> TransferAnswer:
         """Tell how far a file is (see ``interface.Store``)."""

@@ -154,11 +154,7 @@ class DiscardingStore:
                 raise RefusedError(ErrorCode.OTHER_METADATA, text)
             return self._answer(file)
 
-    def write(
-        self,
-        request: SegmentRequest,
-        digest: bytes | None = None,  # noqa: ARG002
-    ) -> TransferAnswer:
+    def write(self, request: SegmentRequest) -> TransferAnswer:
         """Take a part of a file (see ``interface.Store``)."""
         end = request.offset + len(request.payload)
         with self._guard:

@@ -4,6 +4,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Final, Protocol, TypeVar
 
 from cryptography.hazmat.primitives import hashes
@@ -58,8 +59,8 @@ class ReceivingStore(Protocol):
         """Begin a file, or tell how far it is."""
         ...
 
-    def write(self, request: SegmentRequest, digest: bytes | None = None) -> TransferAnswer:
-        """Take a part of a file; the digest is the xxh3-128 of its bytes, where it is known."""
+    def write(self, request: SegmentRequest) -> TransferAnswer:
+        """Take a part of a file."""
         ...
 
     def status(self, request: StatusRequest) -> TransferAnswer:
@@ -166,16 +167,11 @@ class PlacedStore:
                 self._homes.popitem(last=False)
         return answer
 
-    def write(self, request: SegmentRequest, digest: bytes | None = None) -> TransferAnswer:
-        """Take a part of a file (see ``interface.Store``).
-
-        Args:
-            request: The part.
-            digest: The xxh3-128 of its bytes, where it is known.
-        """
+    def write(self, request: SegmentRequest) -> TransferAnswer:
+        """Take a part of a file (see ``interface.Store``)."""
         file_id = self._ids(request.file_id)
-        placed = SegmentRequest(file_id=file_id, offset=request.offset, payload=request.payload)
-        answer = self._at_home(file_id, lambda store: store.write(placed, digest))
+        placed = replace(request, file_id=file_id)
+        answer = self._at_home(file_id, lambda store: store.write(placed))
         self._received(len(request.payload))
         return answer
 

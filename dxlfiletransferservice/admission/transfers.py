@@ -5,8 +5,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol
 
-from dxlfiletransferclient.protocol.coding import decode, encode
-from dxlfiletransferclient.protocol.desk import payload_digest
 from dxlfiletransferclient.protocol.messages import (
     AbortRequest,
     BatchAnswer,
@@ -164,13 +162,12 @@ class _TransferVisit:
     ) -> None:
         self._calls: Calls = {
             Verb.OPEN: (OpenRequest, store.open),
-            Verb.SEGMENT: (SegmentRequest, store.write),  # answered with its digest, below
+            Verb.SEGMENT: (SegmentRequest, store.write),
             Verb.STATUS: (StatusRequest, store.status),
             Verb.FINISH: (FinishRequest, store.finish),
             Verb.ABORT: (AbortRequest, partial(_drop, store)),
             Verb.BATCH: (BatchRequest, partial(_put, store)),
         }
-        self._write = store.write
         self._place = place
         self._reception = reception
         self._check = check
@@ -179,11 +176,7 @@ class _TransferVisit:
         """Carry out a request."""
         self._check()
         try:
-            if verb is Verb.SEGMENT:
-                segment = decode(SegmentRequest, request)
-                answer = encode(self._write(segment, payload_digest(request)))
-            else:
-                answer = answered(self._calls, verb, request)
+            answer = answered(self._calls, verb, request)
         except RefusedError:
             self._reception.failed()
             raise

@@ -3,7 +3,6 @@ from typing import TypeVar
 
 import pytest
 
-from dxlfiletransferclient.digests import short_digest
 from dxlfiletransferclient.protocol.coding import decode, encode
 from dxlfiletransferclient.protocol.desk import ALL_VERBS, Desk
 from dxlfiletransferclient.protocol.messages import (
@@ -31,7 +30,7 @@ from dxlfiletransferclient.protocol.messages import (
     TransferAnswer,
     TransferState,
 )
-from dxlfiletransferclient.protocol.parcels import Parcel, sealed
+from dxlfiletransferclient.protocol.parcels import Parcel, digest_of, sealed
 from dxlfiletransferclient.protocol.refusals import ErrorCode, RefusedError
 from dxlfiletransferclient.protocol.verbs import REVISION, Verb, topic_of
 from dxlfiletransferclient.testing import MemoryStore, MemoryStoreOptions
@@ -139,10 +138,10 @@ def test_topics() -> None:
 class WithDigests(MemoryStore):
     """A store that makes use of the digests of segments."""
 
-    digest: bytes | None = None
+    digest: str | None = None
 
-    def write(self, request: SegmentRequest, digest: bytes | None = None) -> TransferAnswer:
-        self.digest = digest
+    def write(self, request: SegmentRequest) -> TransferAnswer:
+        self.digest = request.payload_digest
         return super().write(request)
 
 
@@ -151,7 +150,7 @@ def test_a_store_gets_the_digest_that_was_checked() -> None:
     desk = Desk(store)
     asked(desk, Verb.OPEN, TransferAnswer)
     assert asked(desk, Verb.SEGMENT, TransferAnswer).held == ((0, 10),)
-    assert store.digest == short_digest(CONTENT)
+    assert store.digest == digest_of(CONTENT)
 
 
 def test_a_store_gets_nothing_that_was_damaged() -> None:
