@@ -114,10 +114,8 @@ class Frontier:
 
     def _go_on(self, prefix: Callable[[], int], read: Read, at_most: int) -> None:
         last = self._hashed + at_most
-        if self._waiting.found:
-            self._waiting.forget(self._hashed)
         while self._hashed < (end := min(prefix(), last)):
-            data = self._waiting.after(self._hashed)
+            data = self._waiting.take(self._hashed)
             if data is None:
                 # Up to what is in memory, which need not be read.
                 stop = int(min(end, self._waiting.next(self._hashed)))
@@ -127,6 +125,7 @@ class Frontier:
                     raise OSError(errno.EIO, text)
             self._running.update(data)
             self._hashed += len(data)
+        if self._waiting.found:
             self._waiting.forget(self._hashed)
 
 
@@ -177,12 +176,19 @@ class _Waiting:
                 self.found[fresh.offset] = fresh
                 self._bytes += len(fresh.data)
 
-    def after(self, offset: int) -> Buffer | None:
-        """Return bytes from an offset of the file on, if they are here."""
+    def take(self, offset: int) -> Buffer | None:
+        """Take out bytes from an offset of the file on, if they are here."""
         with self._guard:
-            exact = self.found.get(offset)
-            found = [exact] if exact is not None else list(self.found.values())
-        return next((data for each in found if (data := each.after(offset)) is not None), None)
+            exact = self.found.pop(offset, None)
+            if exact is not None:
+                self._bytes -= len(exact.data)
+                return exact.data
+            for each in self.found.values():
+                data = each.after(offset)
+                if data is not None:
+                    self._drop(each.offset)
+                    return data
+        return None
 
     def next(self, offset: int) -> float:
         """Return where the next bytes behind an offset begin."""

@@ -372,10 +372,12 @@ class Partial:
                 mark, moment = self._journal.position, self._holdings.now()
             self._flush(Checkpoint(mark, *saved), moment)
         finally:
-            self._frontier.let_go()  # nobody may come who hashes it soon
             with self._lock:
                 self._backlog.end()
+                idle = self._backlog.is_empty
                 self._turns.tell()
+            if idle:
+                self._frontier.let_go()  # nobody may come who hashes it soon
 
     def _flush(self, checkpoint: Checkpoint, moment: Moment) -> None:
         try:
