@@ -265,7 +265,10 @@ class Channel(asyncio.BufferedProtocol):
                 if count == 0:
                     self._end("")
                     return
+                drained = self._stream.drained
                 self._handle(count)
+                if drained:
+                    return
         except OversizedPacketError as error:
             self._end(
                 f"a message of {error.length} bytes; the limit is {error.limit} "
