@@ -22,8 +22,9 @@ FIRST_PAUSE: Final = 0.01
 """Seconds after which the server is asked again for the first time: small things are done by then,
 and a question costs a millisecond or two."""
 
-LONGEST_PAUSE: Final = 0.5
-"""Seconds between questions at most: how late the end of something long may be noticed."""
+LONGEST_PAUSE: Final = 0.1
+"""Seconds between questions at most: how late the end of something long may be noticed. Ten of them
+a second cost some hundredths of a processor."""
 
 OUTAGE_SECONDS: Final = 300.0
 """Seconds that a wait bears a server that does not answer: one that is started anew, or moved to
