@@ -8,7 +8,6 @@ Files under way:
 ``grants``        how many bytes each client may have outstanding (no input, output)
 ``working``       all of them in one working directory, with its lock
 ``places``        who works on which of them (no input or output)
-``sharing``       the short way to work together (no input or output)
 ``opening``       begins them, and goes on with those of a former process
 ``partial``       one of them, for several threads
 ``turns``         its lock, and who waits for what

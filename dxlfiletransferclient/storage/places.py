@@ -71,7 +71,9 @@ class Places:
     def __init__(self, under_way: Iterable[str], ended: Iterable[str]) -> None:
         self._ended = OrderedDict.fromkeys(ended)
         self._places = {file_id: Place(file_id) for file_id in (*under_way, *self._ended)}
-        self._guard = threading.Condition()
+        # Taken by itself where nobody is waited for, without the condition around it.
+        self._lock = threading.RLock()
+        self._guard = threading.Condition(self._lock)
         self._running = 0
         self._closed = False
 
@@ -82,10 +84,8 @@ class Places:
         Raises:
             StoreClosedError: If it was closed.
         """
-        with self._guard:
-            if self._closed:
-                msg = "the store is closed"
-                raise StoreClosedError(msg)
+        with self._lock:
+            self._check_open()
             self._running += 1
         try:
             yield
@@ -192,10 +192,38 @@ class Places:
         finally:
             place.lock.release()
 
+    def join(self, file_id: str) -> "tuple[Place, Partial] | None":
+        """Begin to work with others, if nothing has to be waited for; :meth:`leave` has to follow.
+
+        Returns:
+            The place and its file; ``None`` if the file is not in memory, or somebody works alone
+            on it.
+
+        Raises:
+            StoreClosedError: If everything was closed.
+            UnknownFileError: If there is no such file, or no longer.
+        """
+        with self._lock:
+            self._check_open()
+            place = self._places.get(file_id)
+            if place is None:
+                raise unknown(file_id)
+            if not place.lock.acquire(blocking=False):
+                return None
+            partial = place.partial
+            if partial is not None:
+                self.enter(place)
+            place.lock.release()
+            return None if partial is None else (place, partial)
+
     def enter(self, place: Place) -> None:
-        """Begin to work with others; only for whoever holds the lock."""
-        with self._guard:
+        """Begin to work with others; only for whoever holds the lock. :meth:`leave` has to follow.
+
+        Until then nobody works alone there, and nothing is closed.
+        """
+        with self._lock:
             place.users += 1
+            self._running += 1
 
     def leave(self, place: Place, *, ended: bool) -> None:
         """Work with others no more.
@@ -204,12 +232,15 @@ class Places:
             place: The place.
             ended: Whether the file was stored: then it need not be in memory once all have left.
         """
-        with self._guard:
+        with self._lock:
             place.users -= 1
+            self._running -= 1
             if ended and not place.users and not place.gone:
                 place.partial = None
                 self._ended[place.file_id] = None
-            self._guard.notify_all()
+            # Whoever wants to work alone holds the lock of the place while he waits.
+            if self._closed or place.lock.locked():
+                self._guard.notify_all()
 
     def oldest_ended(self) -> Place | None:
         """Return the place of the stored file to be forgotten, if there are too many of them."""
@@ -231,6 +262,11 @@ class Places:
             if self._places.get(place.file_id) is place:
                 del self._places[place.file_id]
                 self._ended.pop(place.file_id, None)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            msg = "the store is closed"
+            raise StoreClosedError(msg)
 
 
 def _busy(file_id: str) -> StorageError:

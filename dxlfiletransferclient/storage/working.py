@@ -20,9 +20,8 @@ from dxlfiletransferclient.storage.expiry import Expiry
 from dxlfiletransferclient.storage.home import Home
 from dxlfiletransferclient.storage.journal import Metadata
 from dxlfiletransferclient.storage.partial import Partial
-from dxlfiletransferclient.storage.places import Place, unknown
+from dxlfiletransferclient.storage.places import Place, Places, unknown
 from dxlfiletransferclient.storage.recovery import NoHistoryError
-from dxlfiletransferclient.storage.sharing import SharedPlaces
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ class WorkingDirectory:
         # Without its bytes, a journal only remembers that they were given their name.
         under_way = {each for each in found if partialnames.part_name(each) in names}
         ended = sorted(found - under_way, key=self._last_write)
-        self._places = SharedPlaces(under_way, ended)
+        self._places = Places(under_way, ended)
         if under_way:
             logger.info("Files under way from before in %s: %d", path, len(under_way))
 
@@ -156,13 +155,13 @@ class WorkingDirectory:
             place = self._places.known(file_id)
             with self._places.turn(place):
                 partial = self._loaded(place)
-                self._places.admit(place)
+                self._places.enter(place)
                 return place, partial
 
     def leave(self, place: Place, partial: Partial) -> None:
         """Work on a file no more."""
         ended = partial.stored is not None
-        self._places.part(place, ended=ended)
+        self._places.leave(place, ended=ended)
         if ended:
             self._forget_oldest(place)
 
@@ -268,7 +267,7 @@ class WorkingDirectory:
                     partial = place.partial
                     if partial is None or not held:
                         continue
-                    self._places.admit(place)
+                    self._places.enter(place)
                 try:
                     _flushed(partial, lambda each: each.checkpoint_if_due(now))
                 finally:
