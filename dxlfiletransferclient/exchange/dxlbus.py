@@ -134,8 +134,7 @@ class DxlBus(Bus):
             InvalidRequestError: The message is larger than brokers take.
             WrongThreadError: The thread belongs to the DXL client.
         """
-        if threading.current_thread() is not self._own_thread:
-            self._check_thread()
+        self._check_thread()
         _check_size(topic, parcel)
         if not self.connected:
             raise NotConnectedError(_NOT_CONNECTED)
@@ -172,8 +171,7 @@ class DxlBus(Bus):
         Raises:
             WrongThreadError: The thread belongs to the DXL client.
         """
-        if threading.current_thread() is not self._own_thread:
-            self._check_thread()
+        self._check_thread()
         changed = False
         while True:
             with self._lock:
@@ -234,8 +232,10 @@ class DxlBus(Bus):
             return True
 
     def _check_thread(self) -> None:
-        prefix = getattr(self._dxl_client, "_message_pool_prefix", None)
         thread = threading.current_thread()
+        if thread is self._own_thread:
+            return
+        prefix = getattr(self._dxl_client, "_message_pool_prefix", None)
         if prefix and thread.name.startswith(prefix):
             raise WrongThreadError(
                 "files cannot be transferred on the thread that handles an incoming DXL message, "

@@ -141,14 +141,12 @@ class _Walk:
             if name:
                 parse_name(name)
             status = os.lstat(path)
-            if stat.S_ISREG(status.st_mode):
-                return Item(path, name, size=status.st_size)
             if stat.S_ISLNK(status.st_mode):
                 if self._links is not Links.FOLLOW:
                     return self._link(path, name)
                 status = os.stat(path)  # noqa: PTH116 - for each of millions of files
-                if stat.S_ISREG(status.st_mode):
-                    return Item(path, name, size=status.st_size)
+            if stat.S_ISREG(status.st_mode):
+                return Item(path, name, size=status.st_size)
             if stat.S_ISDIR(status.st_mode):
                 return self._enter(path, name, (status.st_dev, status.st_ino))
         except (OSError, UnsafeNameError) as error:
