@@ -80,6 +80,8 @@ def test_what_has_come_is_answered_before_the_end(
     service_id = register(client, topic, slow)
     for _ in range(5):
         dxl_client.async_request(Request(topic), answers)
+    # The broker answers in order: when it answers this, it has passed on all five.
+    assert service_id in registered_services(dxl_client, SERVICE_TYPE)
     assert slow.begun.acquire(timeout=TIMEOUT)
     with ThreadPoolExecutor(1) as pool:
         ending: Future[None] = pool.submit(client.retire, service_id)
