@@ -17,20 +17,14 @@ from dxlfiletransferclient.control.errors import (
 from dxlfiletransferclient.control.paging import paged
 from dxlfiletransferclient.errors import brief
 from jetstream.ids import ObjectId, id_in
+from jetstream.pauses import Pauses
 
-FIRST_PAUSE: Final = 0.01
-"""Seconds after which the server is asked again for the first time: small things are done by then,
-and a question costs a millisecond or two."""
-
-LONGEST_PAUSE: Final = 0.1
-"""Seconds between questions at most: how late the end of something long may be noticed. Ten of them
-a second cost some hundredths of a processor."""
+RETRY_PAUSE: Final = 0.1
+"""Seconds between attempts to reach a server that does not answer."""
 
 OUTAGE_SECONDS: Final = 300.0
 """Seconds that a wait bears a server that does not answer: one that is started anew, or moved to
 another machine, is back by then."""
-
-_GROWTH: Final = 1.5
 
 logger = logging.getLogger("jetstream")
 
@@ -188,31 +182,38 @@ class SyncInterface:
         self.wait(f"request {brief(number)}", lambda: self.status(number))
         return self.call("server.getRequestResult", requestId=number)
 
-    def wait(self, what: str, ask: Callable[[], Structure]) -> Structure:
+    def wait(
+        self,
+        what: str,
+        ask: Callable[[], Structure],
+        *,
+        done: Callable[[Structure], float | None] = lambda _found: None,
+    ) -> Structure:
         """Wait until the server does not process something any more.
 
         Args:
             what: What is waited for, for error messages.
             ask: Returns its structure, which has a field ``processing``.
+            done: Returns which part of it is done, 0 to 1; ``None`` if the structure does not tell.
 
         Raises:
             CommandError: There is no such thing.
             WaitTimeoutError: It takes too long.
         """
         deadline = self._clock() + self._wait_timeout
-        pause = FIRST_PAUSE
+        pauses = Pauses()
         while True:
             found = self._asked(ask, deadline)
             if not (isinstance(found, Mapping) and found.get("processing")):
                 return found
-            rest = deadline - self._clock()
+            now = self._clock()
+            rest = deadline - now
             if rest <= 0:
                 status = brief(found.get("status"))
                 raise WaitTimeoutError(
                     f"{what} is still {status} after {self._wait_timeout:g} s; it goes on"
                 )
-            self._sleep(min(pause, rest))
-            pause = min(pause * _GROWTH, LONGEST_PAUSE)
+            self._sleep(min(pauses.after(now, done(found)), rest))
 
     def _ended(self, request: Any) -> None:
         """Take over the log-on that a request has made, so that it outlives a restart."""
@@ -237,7 +238,7 @@ class SyncInterface:
             except CommandError as error:
                 if error.kind is not ErrorKind.BUSY or self._clock() >= give_up:
                     raise
-            self._sleep(LONGEST_PAUSE)
+            self._sleep(RETRY_PAUSE)
 
 
 def checked_limit(command: str, limit: int | None) -> int | None:

@@ -208,4 +208,11 @@ class TransferMethods(Interface):
             'complete'
         """
         wanted = id_in(transferId, "transferId")
-        return self._sync.wait(f"transfer {brief(wanted)}", lambda: self.getTransfer(wanted))
+        what = f"transfer {brief(wanted)}"
+        return self._sync.wait(what, lambda: self.getTransfer(wanted), done=_done)
+
+
+def _done(transfer: Transfer) -> float | None:
+    """Return which part of a transfer is done."""
+    whole = transfer.get("totalBlocks") or 0
+    return transfer["blocksAcked"] / whole if whole else None

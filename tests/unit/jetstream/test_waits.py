@@ -11,7 +11,8 @@ from dxlfiletransferclient.control.errors import (
     NotConnectedError,
     WaitTimeoutError,
 )
-from jetstream.syncinterface import LONGEST_PAUSE, OUTAGE_SECONDS
+from jetstream.pauses import BLIND_PAUSE, SHORTEST_AHEAD
+from jetstream.syncinterface import OUTAGE_SECONDS
 from tests.unit.jetstream.fakeconnection import FakeConnection, FakeTime, fake_api
 
 PENDING = {"status": "pending", "processing": True, "errorMessage": ""}
@@ -27,7 +28,30 @@ def test_wait_for_a_transfer() -> None:
     assert connection.calls == [("send.getTransfer", {"transferId": "17"})] * 31
     assert time.slept[0] == pytest.approx(0.01)
     assert time.slept == sorted(time.slept)
-    assert max(time.slept) == LONGEST_PAUSE
+    assert max(time.slept) == BLIND_PAUSE
+
+
+def test_waiting_for_a_transfer_that_tells_how_far_it_is_takes_few_questions() -> None:
+    connection, time = FakeConnection(), FakeTime()
+    begin = time.now
+    whole = 600
+
+    def state(_arguments: dict[str, Any]) -> dict[str, Any]:
+        done = min(int(time.now - begin), whole)
+        sent = {"totalBlocks": whole, "blocksAcked": done}
+        return {"status": "sending", "processing": time.now < begin + whole + 0.2, **sent}
+
+    connection.handle("send.getTransfer", state)
+    fake_api(connection, time).send.waitForTransfer("17")
+    assert len(connection.calls) < 1.1 * whole
+    assert time.now - begin - whole < 0.2 + 2 * SHORTEST_AHEAD
+
+
+def test_wait_for_a_transfer_of_nothing() -> None:
+    connection = FakeConnection()
+    empty = {"status": "sending", "processing": True, "totalBlocks": 0, "blocksAcked": 0}
+    connection.script("send.getTransfer", empty, empty, DONE)
+    assert fake_api(connection).send.waitForTransfer("17") == DONE
 
 
 def test_wait_for_a_manifest() -> None:
