@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar, cast, get_args, get_origin, get_type_hin
 
 from dxlfiletransferclient.errors import brief
 from dxlfiletransferclient.intervals import Ranges
+from dxlfiletransferclient.protocol.compactjson import compact
 from dxlfiletransferclient.protocol.limits import MAX_PAYLOAD, MAX_RANGES, MAX_REASON_LENGTH
 from dxlfiletransferclient.protocol.messages import (
     BatchEntry,
@@ -239,7 +240,7 @@ def _batch(payload: Payload) -> BatchRequest:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return compact(value).encode()
 
 
 def _list(value: Any) -> list[Any]:

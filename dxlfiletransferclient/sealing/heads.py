@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dxlfiletransferclient.errors import brief
+from dxlfiletransferclient.protocol.compactjson import compact
 from dxlfiletransferclient.protocol.verbs import INNER_VERBS, Verb
 
 _VERB: Final = "verb"
@@ -53,7 +54,7 @@ def read_answer_head(text: str) -> tuple[bool, dict[str, str]]:
 
 def _text(found: dict[str, Any]) -> str:
     # Names as they are, not as escapes: a name may have thousands of characters.
-    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+    return compact(found)
 
 
 def _object(text: str) -> dict[str, Any]:

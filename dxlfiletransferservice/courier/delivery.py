@@ -4,8 +4,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from dxlfiletransferclient.errors import FileTransferError, NoAnswerError, NotConnectedError
 from dxlfiletransferclient.exchange.bus import Bus
@@ -36,8 +35,14 @@ from dxlfiletransferservice.courier.terms import agree
 from dxlfiletransferservice.courier.turns import Turns
 from dxlfiletransferservice.courier.watching import Touch, WatchedBus
 
+T = TypeVar("T")
+
 RECONCILE_SECONDS: Final = 0.05
 """Seconds between two comparisons with the database, however often something changes."""
+
+ROUND_SECONDS: Final = 0.01
+"""Seconds between two looks at what is in no hurry as long as nobody calls: whether somebody is
+silent, idle or due. Each message makes a round of the engine or two, and would pay for it."""
 
 LOOK_SECONDS: Final = 10.0
 """Seconds after which the database is looked at though nobody says that something has changed."""
@@ -134,13 +139,13 @@ class Delivery:
         self._ping: PingJob | None = None
         self._round_trip: float | None = None
         self._guard = threading.Lock()
-        self._changed = True
+        self._changed = self._called = True
         self._closing = False
         self._pings = 0
         self._running = False
         self._over = False
         self._goodbye_until = math.inf
-        self._looked = -math.inf
+        self._looked = self._rounded = -math.inf
         self._idle_since = self._published = self._noted = self._bus.now()
 
     # From any thread.
@@ -158,19 +163,20 @@ class Delivery:
     def refresh(self) -> None:
         """Look at the database again: something has changed."""
         with self._guard:
-            self._changed = True
+            self._changed = self._called = True
         self._bus.wake()
 
     def ping(self, count: int) -> None:
         """Send some pings."""
         with self._guard:
             self._pings += count
+            self._called = True
         self._bus.wake()
 
     def close(self) -> None:
         """End in order, within about a second; transfers are to be gone on with."""
         with self._guard:
-            self._closing = True
+            self._closing = self._called = True
             running = self._running
         if running:
             self._bus.wake()
@@ -193,9 +199,8 @@ class Delivery:
         self._check_receiver(self._bus.now())
         self._running = True
         try:
-            with self._stopping_all():
-                self._round()
-            self._engine.run(self._jobs(), each_round=self._safe_round)
+            self._look_after()
+            self._engine.run(self._jobs(), each_round=self._look_after)
         finally:
             self._hand.settle()
             self._hand.let_all_go()
@@ -203,9 +208,7 @@ class Delivery:
 
     def _jobs(self) -> Iterator[Job | None]:
         while not self._over:
-            with self._stopping_all():
-                job = self._take()
-            yield job
+            yield self._stopping_all(self._take)
         while (farewell := self._hand.farewell()) is not None:
             yield farewell
 
@@ -225,15 +228,13 @@ class Delivery:
             self._bus.wake()  # nothing would happen otherwise until something is heard
         return None
 
-    def _safe_round(self) -> None:
-        with self._stopping_all():
-            self._round()
+    def _look_after(self) -> None:
+        self._stopping_all(self._round)
 
-    @contextmanager
-    def _stopping_all(self) -> Iterator[None]:
-        """Stop everything if this fails: the engine would charge the files under way with it."""
+    def _stopping_all(self, step: Callable[[], T]) -> T:
+        """Stop everything if a step fails: the engine would charge the files under way with it."""
         try:
-            yield
+            return step()
         except Exception:
             self._hand.stop_all()
             raise
@@ -246,6 +247,12 @@ class Delivery:
             self._cancel.cancel()
         if self._over:
             return
+        if now >= self._rounded + ROUND_SECONDS or self._called or self._hand.lacking:
+            self._rounded = now
+            self._whole_round(now)
+
+    def _whole_round(self, now: float) -> None:
+        self._called = False
         self._look(now)
         if not self._over:
             if self._silent_for(now) < QUIET_SECONDS:

@@ -77,6 +77,12 @@ class Hand:
         """Their numbers; other threads may ask too."""
         return tuple(self._held)
 
+    @property
+    def lacking(self) -> bool:
+        """Whether :meth:`fill` may find something: something may have come or gone."""
+        # The idle lane has its turn when something in the others goes, which is seen by itself.
+        return any(self._lanes.get(lane) for lane in self._unseen)
+
     def farewell(self) -> Job | None:
         """Return what takes leave of the receiver for one of those that are through, once each."""
         return self._farewells.popleft() if self._farewells else None

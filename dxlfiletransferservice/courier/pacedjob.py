@@ -1,6 +1,6 @@
 """A job that waits for its turn before it sends content. No input or output."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from dxlfiletransferclient.exchange.jobs import Ask, Job
@@ -98,7 +98,8 @@ class PacedJob:
             # At once: whoever has nothing waiting would lose its place among the lanes.
             self._look_ahead(now)
         sending = _Sending(ask)
-        return replace(ask, parcel=partial(self._parcel, sending), note=sending)
+        parcel = partial(self._parcel, sending)
+        return Ask(ask.verb, parcel, ask.cost, sending, ask.inner)
 
     def due(self) -> float | None:
         """When to call :meth:`next` again though nothing has happened."""
