@@ -19,10 +19,11 @@ _OF_THE_FABRIC: Final = "dxl."
 """Fields whose names begin so are added by brokers on the way and belong to no message."""
 
 _LENGTH: Final = struct.Struct(">I")
-_SHORT: Final = 128
-"""Characters from which on a text is not short; lengths below are packed into ASCII characters."""
+_SHORT: Final = 512
+"""Characters from which on a text is not short; nearly all fields are, and lengths below are kept
+packed, each byte as one character."""
 
-_SHORT_LENGTHS: Final = tuple(_LENGTH.pack(length).decode() for length in range(_SHORT))
+_SHORT_LENGTHS: Final = tuple(_LENGTH.pack(length).decode("latin-1") for length in range(_SHORT))
 
 Payload = bytes | bytearray | memoryview
 
@@ -83,8 +84,7 @@ def _short_ascii(texts: Sequence[str]) -> bytes:
         if length >= _SHORT:
             return b""
         parts += (_SHORT_LENGTHS[length], text)
-    whole = "".join(parts)
-    return whole.encode() if whole.isascii() else b""
+    return "".join(parts).encode("latin-1") if "".join(texts).isascii() else b""
 
 
 def _any_texts(texts: Sequence[str]) -> bytes:

@@ -69,6 +69,6 @@ def _object(text: str) -> dict[str, Any]:
 
 def _fields(found: dict[str, Any]) -> dict[str, str]:
     fields = found.get(_FIELDS)
-    if not isinstance(fields, dict) or not all(isinstance(each, str) for each in fields.values()):
+    if not isinstance(fields, dict) or not set(map(type, fields.values())) <= {str}:
         raise ValueError("its head has no fields")
     return fields

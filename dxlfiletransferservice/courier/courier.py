@@ -269,6 +269,8 @@ class Courier:
         if since is None:
             self._seen.clear()
             return
+        if time.monotonic() < since + LOOK_SECONDS:
+            return  # it has answered just now, or nobody knows yet whether it will
         try:
             plan = self._work.destination(self._destination_id)
             if plan is None:

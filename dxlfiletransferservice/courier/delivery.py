@@ -47,8 +47,9 @@ silent, idle or due. Each message makes a round of the engine or two, and would 
 LOOK_SECONDS: Final = 10.0
 """Seconds after which the database is looked at though nobody says that something has changed."""
 
-PUBLISH_SECONDS: Final = 0.2
-"""Seconds between two looks at the figures for those who ask."""
+PUBLISH_SECONDS: Final = 0.1
+"""Seconds between two looks at the figures for those who ask. Who waits for a transfer reckons by
+them when it ends; a look costs less than a tenth of a millisecond."""
 
 CONTACT_SECONDS: Final = 5.0
 """Seconds between two notes of when something was sent and heard."""

@@ -76,6 +76,8 @@ class RateLimiter:
 
     def ready(self, cost: int, now: float) -> bool:
         """Whether so many bytes may be sent now; more than the bucket holds, when it is full."""
+        if self._rate is None:
+            return True
         self._refill(now)
         return self._tokens + _TOLERANCE >= min(cost, self._depth)
 
@@ -89,6 +91,8 @@ class RateLimiter:
 
     def take(self, cost: int, now: float) -> None:
         """Note that so many bytes are sent now, whether they might or not."""
+        if self._rate is None:
+            return
         self._refill(now)
         self._tokens -= cost
 
@@ -119,8 +123,7 @@ class SharedLimiter:
     @property
     def rate(self) -> float | None:
         """Bytes per second; ``None`` for no limit."""
-        with self._lock:
-            return self._limiter.rate
+        return self._limiter.rate
 
     def change(self, rate: float | None, now: float) -> None:
         """Set another rate, from now on."""
@@ -129,6 +132,8 @@ class SharedLimiter:
 
     def ready(self, cost: int, now: float) -> bool:
         """Whether so many bytes may be sent now; another thread may be faster."""
+        if self._limiter.rate is None:
+            return True
         with self._lock:
             return self._limiter.ready(cost, now)
 
@@ -144,5 +149,7 @@ class SharedLimiter:
 
     def claim(self, cost: int, now: float) -> bool:
         """Note the same if they may be sent; returns whether that is so."""
+        if self._limiter.rate is None:
+            return True
         with self._lock:
             return self._limiter.claim(cost, now)

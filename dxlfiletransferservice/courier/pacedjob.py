@@ -190,5 +190,5 @@ def _sending(ask: Ask) -> _Sending:
 
 
 def _size(parcel: Parcel) -> int:
-    fields = sum(len(name) + len(value) for name, value in parcel.fields.items())
-    return len(parcel.payload) + fields
+    fields = parcel.fields
+    return len(parcel.payload) + sum(map(len, fields)) + sum(map(len, fields.values()))

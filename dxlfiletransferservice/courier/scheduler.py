@@ -7,7 +7,7 @@ next message costs, so that nothing is promised that would exceed a rate.
 """
 
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
@@ -67,6 +67,8 @@ class _Lane(Generic[K]):
 
     def candidate(self, now: float) -> _Transfer[K] | None:
         """Return the transfer that sends next, if there is one that may."""
+        if not self.transfers:
+            return None
         ready = [each for each in self.transfers.values() if each.may_send(now)]
         if not ready:
             return None
@@ -77,8 +79,8 @@ class _Lane(Generic[K]):
 
     def sent(self, transfer: _Transfer[K], cost: int, now: float) -> None:
         """Take account of what a transfer of this lane sends."""
-        ready = (each for each in self.transfers.values() if each.may_send(now))
-        waiting = [each for each in ready if each is not transfer]
+        others = [each for each in self.transfers.values() if each is not transfer]
+        waiting = [each for each in others if each.may_send(now)]
         if not waiting:
             self.credit = 0.0  # nothing is saved up for a time in which nobody waits
         elif transfer is min([*waiting, transfer], key=_rank):
@@ -177,14 +179,20 @@ class Scheduler(Generic[K]):
         """Return how many bytes the next message of a transfer should have at most."""
         transfer = self._transfers[key]
         share = self._lanes[transfer.lane].weight
-        sizes = [message_size(limit.rate, share) for limit in self._limits]
-        return min([message_size(transfer.limiter.rate), *sizes])
+        size = message_size(transfer.limiter.rate)
+        for limit in self._limits:
+            if limit.rate is not None:
+                size = min(size, message_size(limit.rate, share))
+        return size
 
     def turn(self, now: float) -> K | None:
         """Return which transfer may send its next message now; ``None`` if none may."""
         chosen = self._chosen(now)
-        if chosen is None or not all(limit.ready(chosen.cost or 0, now) for limit in self._limits):
+        if chosen is None:
             return None
+        for limit in self._limits:
+            if not limit.ready(chosen.cost or 0, now):
+                return None
         return chosen.key
 
     def sent(self, key: K, now: float) -> bool:
@@ -252,10 +260,11 @@ class Scheduler(Generic[K]):
                 found, least = candidate, lane.tag
         return found
 
-    def _open_lanes(self) -> Iterator[_Lane[K]]:
-        """Yield the lanes that may send: the idle one only if there is no transfer in others."""
-        busy = any(lane.transfers for lane in self._lanes.values() if lane.weight)
-        return (lane for lane in self._lanes.values() if bool(lane.weight) == busy)
+    def _open_lanes(self) -> list[_Lane[K]]:
+        """Return the lanes that may send: the idle one only if there is no transfer in others."""
+        lanes = self._lanes.values()
+        busy = [lane for lane in lanes if lane.weight and lane.transfers]
+        return [lane for lane in lanes if bool(lane.weight) == bool(busy)]
 
     def _enter(self, transfer: _Transfer[K], lane: str) -> None:
         transfer.lane = lane if lane in self._lanes else next(iter(self._lanes))
