@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.checks import size_of, stored_as_sent, tree_as_sent
+from benchmarks.commands import run_commands
 from benchmarks.fabric import PROGRAMS, Client, Fabric, topic_for
 from benchmarks.processes import Server, python, run
 from benchmarks.samples import Sample
@@ -91,6 +92,29 @@ def version_2(
         tree_as_sent(stored / source.name, source)
     else:
         stored_as_sent(stored, source)
+    return sample
+
+
+def send_command(fabric: Fabric, service: Server, source: Path) -> Sample:
+    """Run ``dxlft send`` once as a user does, from its start to its end, and check what was stored.
+
+    Args:
+        fabric: Where to send it.
+        service: The transfer service, for its costs.
+        source: The file.
+
+    Raises:
+        ProgramError: It failed, or what was stored differs.
+    """
+    to = ("--to", "sent", "--config", fabric.client_configuration)
+    command = python("-m", "dxlfiletransferservice.command", "send", source, *to)
+
+    def run_once() -> dict[str, Any]:
+        done = run_commands([command], fabric.link)
+        return {"seconds": done.seconds, "cpu": done.cpu, "peak": done.peak}
+
+    sample = measured(fabric, service, size_of(source), run_once)
+    stored_as_sent(fabric.storage / "sent", source)
     return sample
 
 
