@@ -18,7 +18,20 @@ def test_memory_is_used_again_once_nobody_looks_at_it() -> None:
     del first
     assert memory(buffers.take(SMALLEST)) != used, "a view of it is left"
     del part
-    assert used in {memory(buffers.take(SMALLEST)) for _ in range(MOST_BUFFERS)}
+    held = [buffers.take(SMALLEST) for _ in range(MOST_BUFFERS)]
+    assert used in map(memory, held)
+
+
+def test_what_was_used_last_is_used_first() -> None:
+    buffers = Buffers()
+    views = [buffers.take(SMALLEST) for _ in range(4)]
+    names = [memory(view) for view in views]
+    for number in (1, 3):
+        views[number].release()
+    again = [buffers.take(SMALLEST) for _ in range(2)]
+    assert [memory(view) for view in again] == [names[3], names[1]]
+    again[1].release()
+    assert memory(buffers.take(SMALLEST)) == names[1]
 
 
 def test_what_is_lent_is_as_long_as_was_asked_for() -> None:
