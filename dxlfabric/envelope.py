@@ -8,9 +8,9 @@ objects of it and bytes of those. What is sent is the same, byte for byte.
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from dxlfabric.layout import look_over
 from dxlfabric.message import (
     VERSION_OF_BROKERS,
-    VERSION_OF_CLIENTS,
     Body,
     Encoded,
     Message,
@@ -22,24 +22,11 @@ from dxlfabric.packing import (
     pack_text,
     pack_texts,
     raw_header,
-    take_array,
-    take_raw_header,
-    take_raws,
 )
 from dxlfabric.registry import ClientIdentity
 
 CERTIFICATES_FIELD: Final = "dxl.certs"
 """Other field in which a broker names the sender's certificates, root first."""
-
-LONGEST_BEGINNING: Final = 512
-"""Bytes in which what comes before a payload has to end for a message to be looked over: twice what
-identifiers of the usual length take. They are copied, a little of the payload among them."""
-
-_OWN_TEXTS: Final = (2, 2, 0)
-"""Texts that only requests, responses and events have, in the order of their types' numbers.
-
-Errors have more than texts, and are few.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,60 +155,26 @@ def _looked_over(view: memoryview) -> Envelope:
         IndexError: It is another one: it ends too early.
         ValueError: It is another one for any other reason, such as a text that is no UTF-8.
     """
-    head = bytes(view[:LONGEST_BEGINNING])
-    version, message_type = head[0], head[1]
-    if not VERSION_OF_CLIENTS <= version <= VERSION_OF_BROKERS:
-        raise ValueError("a version without tenants")
-    own_texts = _OWN_TEXTS[message_type]
-    packed: list[bytes] = []
-    id_end = take_raws(head, 2, 1, packed)
-    addresses_at = take_raws(head, id_end, 2, packed)
-    brokers, at = take_array(head, addresses_at)
-    clients, at = take_array(head, take_raws(head, at, brokers, packed))
-    addresses_end = take_raws(head, at, clients, packed)
-    length, payload_at = take_raw_header(head, addresses_end)
-
-    tail = bytes(view[payload_at + length :])
-    own_end = take_raws(tail, 0, own_texts, packed)
-    count, rest_at = take_array(tail, own_end)
-    tenants, at = take_array(tail, take_raws(tail, rest_at, count + 1, packed))
-    rest_end = take_raws(tail, at, tenants, packed)
-    if take_raws(tail, rest_end, version - VERSION_OF_CLIENTS, packed) > len(tail):
-        raise IndexError("the last text is cut short")
-
-    texts = _texts(packed)
-    clients_at = 3 + brokers
-    own_at = clients_at + clients
-    fields_at = own_at + own_texts
-    _check_names(texts[fields_at : fields_at + count : 2], count)
+    found = look_over(view)
+    texts, head, tail = found.texts, found.head, found.tail
+    names = texts[found.fields_at : found.tenants_at : 2]
+    _check_names(names)
+    addresses, rest, payload = found.addresses, found.rest, found.payload
     return Envelope(
-        message_type,
-        tuple(texts[3:clients_at]),
-        tuple(texts[clients_at:own_at]),
-        texts[own_at + 1] if own_texts else "",
-        view[payload_at : payload_at + length],
-        head[2:id_end],
-        head[addresses_at:addresses_end],
-        tail[:own_end],
-        count // 2,
-        tail[rest_at:rest_end],
+        found.message_type,
+        tuple(texts[3 : found.clients_at]),
+        tuple(texts[found.clients_at : found.own_at]),
+        texts[found.own_at + 1] if found.own_end else "",
+        view[payload[0] : payload[1]],
+        head[2 : found.id_end],
+        head[addresses[0] : addresses[1]],
+        tail[: found.own_end],
+        len(names),
+        tail[rest[0] : rest[1]],
     )
 
 
-def _texts(packed: list[bytes]) -> list[str]:
-    """Return texts of their UTF-8 bytes, all in one go.
-
-    Raises:
-        ValueError: One is no UTF-8, or has the character that separates them meanwhile.
-    """
-    # No character of more bytes has a NUL among them, so none can reach into the next text.
-    texts = b"\0".join(packed).decode().split("\0")
-    if len(texts) != len(packed):
-        raise ValueError("a text with a NUL character")
-    return texts
-
-
-def _check_names(names: list[str], count: int) -> None:
-    """Raise ValueError unless ``count`` texts are fields with these names, all of which stay."""
-    if count % 2 or len(set(names)) != len(names) or CERTIFICATES_FIELD in names:
-        raise ValueError("a field without value, twice, or with the broker's own name")
+def _check_names(names: list[str]) -> None:
+    """Raise ValueError unless these are the names of fields all of which stay."""
+    if len(set(names)) != len(names) or CERTIFICATES_FIELD in names:
+        raise ValueError("a field twice, or with the broker's own name")

@@ -14,6 +14,7 @@ from enum import IntEnum
 from typing import ClassVar, NamedTuple
 
 from dxlfabric.errors import MalformedMessageError
+from dxlfabric.layout import Layout, look_over
 from dxlfabric.packing import Unpacker, pack_integer, pack_text, pack_texts, raw_header
 
 Body = bytes | bytearray | memoryview
@@ -152,7 +153,45 @@ def decode(data: Body) -> Message:
     Raises:
         MalformedMessageError: The data is no DXL message of version 0 to 3.
     """
-    unpacker = Unpacker(memoryview(data))
+    view = memoryview(data)
+    try:
+        return _of_layout(view, look_over(view))
+    except (IndexError, ValueError):
+        # It may be malformed, or well-formed in a way that is read object by object.
+        return _unpacked(view)
+
+
+def _of_layout(view: memoryview, found: Layout) -> Message:
+    """Return the message that was looked over."""
+    texts = found.texts
+    flat = texts[found.fields_at : found.tenants_at]
+    fields: dict[str, object] = {
+        "version": found.version,
+        "message_id": texts[0],
+        "source_client_id": texts[1],
+        "source_broker_id": texts[2],
+        "broker_ids": tuple(texts[3 : found.clients_at]),
+        "client_ids": tuple(texts[found.clients_at : found.own_at]),
+        "payload": view[found.payload[0] : found.payload[1]],
+        "other_fields": dict(zip(flat[::2], flat[1::2], strict=True)),
+        "source_tenant_id": texts[found.tenants_at],
+        "destination_tenant_ids": tuple(texts[found.tenants_at + 1 : found.instance_at]),
+    }
+    number = found.message_type
+    if number == MessageType.REQUEST:
+        fields["reply_to_topic"] = texts[found.own_at]
+        fields["service_id"] = texts[found.own_at + 1]
+    elif number != MessageType.EVENT:
+        fields["request_message_id"] = texts[found.own_at]
+        fields["service_id"] = texts[found.own_at + 1]
+    if found.version >= VERSION_OF_BROKERS:
+        fields["source_client_instance"] = texts[found.instance_at]
+    return _READERS[number](**fields)
+
+
+def _unpacked(view: memoryview) -> Message:
+    """Read any message, object by object."""
+    unpacker = Unpacker(view)
     version = unpacker.integer()
     if not 0 <= version <= VERSION_OF_BROKERS:
         raise MalformedMessageError(f"version {version} of a message is none of 0 to 3")

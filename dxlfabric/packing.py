@@ -6,6 +6,7 @@ else, so this module reads and writes just these, and hands a raw out as a view 
 """
 
 import struct
+from typing import Final
 
 from dxlfabric.errors import MalformedMessageError
 
@@ -68,10 +69,15 @@ def pack_integer(value: int) -> bytes:
     raise ValueError(f"{value} does not fit into 64 bits")
 
 
+_HEADERS: Final = tuple(map(raw_header, range(512)))
+"""What goes before raws of these lengths: nearly all texts."""
+
+
 def pack_text(text: str) -> bytes:
     """Return ``text`` as a raw of its UTF-8 bytes."""
     encoded = text.encode()
-    return raw_header(len(encoded)) + encoded
+    length = len(encoded)
+    return (_HEADERS[length] if length < len(_HEADERS) else raw_header(length)) + encoded
 
 
 def array_header(count: int) -> bytes:

@@ -41,13 +41,15 @@ def stamped(message: codec.Message) -> codec.Message:
 
 
 def check(data: bytes) -> None:
-    """Compare what is passed on with what the codec makes of it."""
+    """Compare what is passed on, and what is read, with what is read object by object."""
     try:
-        message = codec.decode(data)
+        message = codec._unpacked(memoryview(data))
     except MalformedMessageError as error:
-        with pytest.raises(MalformedMessageError, match=re.escape(str(error))):
-            envelopes.read(data)
+        for read in (envelopes.read, codec.decode):
+            with pytest.raises(MalformedMessageError, match=re.escape(str(error))):
+                read(data)
         return
+    assert codec.decode(data) == message
     envelope = envelopes.read(data)
     assert envelope.message_type == message.message_type
     assert envelope.broker_ids == message.broker_ids
@@ -263,3 +265,13 @@ def test_usual_messages_are_not_decoded(
     expected = codec.encode(stamped(message))
     monkeypatch.delattr(envelopes, "decode")
     assert envelopes.read(data).stamped(STAMP) == expected
+
+
+@pytest.mark.parametrize("message", USUAL)
+@pytest.mark.parametrize("version", [2, 3])
+def test_usual_messages_are_not_read_object_by_object(
+    monkeypatch: pytest.MonkeyPatch, message: codec.Message, version: int
+) -> None:
+    message = dataclasses.replace(message, version=version)
+    monkeypatch.delattr(codec, "Unpacker")
+    assert codec.decode(codec.encode(message).join()) == message
