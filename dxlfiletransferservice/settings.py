@@ -1,6 +1,7 @@
 """The settings of the service, as ``dxlfiletransferservice.config`` gives them."""
 
 import configparser
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -39,10 +40,16 @@ there is room, so the broker holds its clients back.
 MAX_QUEUE_SIZE: Final = 1_000_000
 """Above this, memory ends long before the queue does."""
 
-DEFAULT_THREAD_COUNT: Final = 4
-"""Threads of one pool: so many segments are written to disk at the same time.
+FEWEST_THREADS: Final = 2
+"""Threads of one pool by default where there is one processor: while one waits for the disk, the
+other serves."""
 
-More of them get into each other's way: with ten, a file takes a tenth more processor time.
+MOST_THREADS: Final = 4
+"""The same where there are many: in between, there is one for each processor.
+
+So many segments are written to disk at the same time. More of them get into each other's way and
+into each other's caches: on two processors, four threads take a twentieth more processor time for
+a large file than two, and small ones take a sixth longer.
 """
 
 MAX_THREAD_COUNT: Final = 1000
@@ -76,17 +83,23 @@ _KNOWN_NAMES: Final = {
 _SECONDS_PER_HOUR: Final = 3600.0
 
 
+def default_thread_count() -> int:
+    """Return how many threads a pool has if nobody says so."""
+    processors = len(os.sched_getaffinity(0))
+    return min(max(processors, FEWEST_THREADS), MOST_THREADS)
+
+
 @dataclass(frozen=True, slots=True)
 class PoolSettings:
     """One pool of threads with its queue.
 
     Attributes:
         queue_size: Messages that may wait, 1 to 1,000,000. A full queue slows the connection down.
-        thread_count: Threads, 1 to 1000.
+        thread_count: Threads, 1 to 1000; by default one for each processor, 2 to 4.
     """
 
     queue_size: int = DEFAULT_QUEUE_SIZE
-    thread_count: int = DEFAULT_THREAD_COUNT
+    thread_count: int = field(default_factory=default_thread_count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +211,7 @@ def read_settings(path: Path) -> ServiceSettings:
 def _parse_pool(section: Section) -> PoolSettings:
     return PoolSettings(
         queue_size=section.integer("queueSize", DEFAULT_QUEUE_SIZE, MAX_QUEUE_SIZE),
-        thread_count=section.integer("threadCount", DEFAULT_THREAD_COUNT, MAX_THREAD_COUNT),
+        thread_count=section.integer("threadCount", default_thread_count(), MAX_THREAD_COUNT),
     )
 
 

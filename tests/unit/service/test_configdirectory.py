@@ -120,9 +120,9 @@ def test_the_commented_settings_show_every_known_name_with_its_default() -> None
         "leastCipher=none",
         "defaultCipher=aes128",
         "queueSize=128",
-        "threadCount=4",
+        "threadCount=",
         "queueSize=128",
-        "threadCount=4",
+        "threadCount=",
     ]
 
 

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_mock import MockerFixture
 
 from dxlfabric.errors import ConfigurationError
 from dxlfiletransferservice.inifile import parse_ini
 from dxlfiletransferservice.settings import (
     PoolSettings,
     ServiceSettings,
+    default_thread_count,
     parse_settings,
     read_settings,
 )
@@ -32,14 +34,23 @@ def refusal(text: str) -> str:
     return message
 
 
+@pytest.mark.parametrize(("processors", "threads"), [(1, 2), (2, 2), (3, 3), (4, 4), (64, 4)])
+def test_there_is_a_thread_for_each_processor_as_far_as_that_makes_sense(
+    mocker: MockerFixture, processors: int, threads: int
+) -> None:
+    mocker.patch("os.sched_getaffinity", return_value=set(range(processors)))
+    settings = parse(MINIMAL)
+    assert settings.incoming.thread_count == settings.callbacks.thread_count == threads
+
+
 def test_only_the_storage_directory_is_required() -> None:
     assert parse(MINIMAL) == ServiceSettings(
         storage_dir=Path("/srv/files"),
         working_dir=None,
         store_topic="/opendxl-file-transfer/service/file-transfer/file/store",
         partial_file_lifetime=24 * 3600.0,
-        incoming=PoolSettings(queue_size=128, thread_count=4),
-        callbacks=PoolSettings(queue_size=128, thread_count=4),
+        incoming=PoolSettings(queue_size=128, thread_count=default_thread_count()),
+        callbacks=PoolSettings(queue_size=128, thread_count=default_thread_count()),
     )
 
 
