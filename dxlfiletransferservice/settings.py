@@ -85,7 +85,9 @@ _SECONDS_PER_HOUR: Final = 3600.0
 
 def default_thread_count() -> int:
     """Return how many threads a pool has if nobody says so."""
-    processors = len(os.sched_getaffinity(0))
+    # Those that this process may use, where the system tells.
+    usable = getattr(os, "sched_getaffinity", None)
+    processors = len(usable(0)) if usable is not None else os.cpu_count() or 1
     return min(max(processors, FEWEST_THREADS), MOST_THREADS)
 
 

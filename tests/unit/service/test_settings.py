@@ -41,6 +41,9 @@ def test_there_is_a_thread_for_each_processor_as_far_as_that_makes_sense(
     mocker.patch("os.sched_getaffinity", return_value=set(range(processors)))
     settings = parse(MINIMAL)
     assert settings.incoming.thread_count == settings.callbacks.thread_count == threads
+    mocker.patch("os.cpu_count", return_value=processors)
+    mocker.patch("os.sched_getaffinity", None)  # not every system has it
+    assert parse(MINIMAL) == settings
 
 
 def test_only_the_storage_directory_is_required() -> None:
