@@ -166,6 +166,8 @@ class ManifestFilling:
             row = filling.run()
         except (StoppedError, OperationalError):
             raise
+        except _FilledError:
+            return
         except (TraversalError, CommandError) as error:
             row = filling.fail(str(error))
         except Exception as error:  # noqa: BLE001 - it is logged, and told to the owner
@@ -192,6 +194,10 @@ class _Mapping(NamedTuple):
     executable: bool
 
 
+class _FilledError(Exception):
+    """Another thread has filled the manifest since it was looked for."""
+
+
 class _GoneError(Exception):
     """The manifest was deleted while it was filled."""
 
@@ -211,13 +217,19 @@ class _Filling:
         self._size = 0
 
     def run(self) -> Row[Any] | None:
-        """List all files; returns the row of the manifest, or ``None`` if it was deleted."""
+        """List all files; returns the row of the manifest, or ``None`` if it was deleted.
+
+        Raises:
+            _FilledError: That was done already.
+        """
         with self._database.read() as connection:
             row = connection.execute(
                 select(manifests).where(manifests.c.id == self._number)
             ).first()
         if row is None:
             return None
+        if row.status != ManifestStatus.PENDING:
+            raise _FilledError
         self.clear()
         guard = self._sources.guard_for(row.owner, row.owner_token)
         entries = merged(self._branches(row.symlink_options, guard))

@@ -798,3 +798,16 @@ def test_a_user_in_a_sandbox_sees_his_own_paths_only(tmp_path: Path) -> None:
             filling.close()
             log.close()
             database.close()
+
+
+def test_what_another_thread_has_filled_meanwhile_is_left_alone(
+    world: ManifestWorld, mocker: MockerFixture
+) -> None:
+    world.write("a")
+    manifest = world.made({"a": "/a"})
+    cleared = mocker.spy(manifestfilling, "clear")
+    # It was looked for before the other thread was done, and is taken afterwards.
+    world.filling._fill(int(manifest["manifestId"]))
+    assert cleared.call_count == 0
+    assert world.ended(manifest) == manifest
+    assert [file.dest for file in world.listed(manifest)] == ["a"]
