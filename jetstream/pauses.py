@@ -25,8 +25,8 @@ class Pauses:
     """Says how long to wait before each question about one thing.
 
     At first the pauses grow. Where it is known how far the thing is, they are half of the time that
-    it takes still, by the rate at which it went on so far: a transfer of an hour costs its server
-    hardly any questions, and its end is noticed at once all the same.
+    it takes still, by the rate at which it went on so far: one of an hour is asked about once a
+    second, and yet its end is noticed as soon as that of a short one.
 
     Example:
         >>> pauses = Pauses()

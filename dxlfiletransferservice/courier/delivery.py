@@ -49,7 +49,7 @@ LOOK_SECONDS: Final = 10.0
 
 PUBLISH_SECONDS: Final = 0.1
 """Seconds between two looks at the figures for those who ask. Who waits for a transfer reckons by
-them when it ends; a look costs less than a tenth of a millisecond."""
+them when it ends."""
 
 CONTACT_SECONDS: Final = 5.0
 """Seconds between two notes of when something was sent and heard."""

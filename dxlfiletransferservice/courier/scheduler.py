@@ -79,8 +79,8 @@ class _Lane(Generic[K]):
 
     def sent(self, transfer: _Transfer[K], cost: int, now: float) -> None:
         """Take account of what a transfer of this lane sends."""
-        others = [each for each in self.transfers.values() if each is not transfer]
-        waiting = [each for each in others if each.may_send(now)]
+        transfers = self.transfers.values()
+        waiting = [each for each in transfers if each is not transfer and each.may_send(now)]
         if not waiting:
             self.credit = 0.0  # nothing is saved up for a time in which nobody waits
         elif transfer is min([*waiting, transfer], key=_rank):

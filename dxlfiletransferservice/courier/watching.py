@@ -83,7 +83,6 @@ class WatchedBus(Bus):
         uncounted: Collection[str],
     ) -> None:
         self._bus = bus
-        self.now = bus.now  # type: ignore[method-assign]  # asked ten times for each message
         self._touch = touch
         self._service_id = service_id
         self._uncounted = uncounted
