@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Callable
+from typing import Final
 
 from dxlfabric.credentials import Credentials
 from dxlfabric.errors import CertificateError
@@ -10,6 +11,12 @@ from dxlfabric.message import Body
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:AES128-SHA256"
 """Ciphers for TLS 1.2, best first. The last is the only one that the official client offers there,
 and that old brokers take; with TLS 1.3 the ciphers are those of the protocol."""
+
+RECORD_SIZE: Final = 16 * 1024
+"""Bytes that TLS carries in one record, at most."""
+
+LARGEST_RECORD: Final = RECORD_SIZE + 2048 + 5
+"""Bytes of such a record on the network: TLS 1.2 allows for 2048 more, and each has a header."""
 
 
 def server_context(credentials: Credentials) -> ssl.SSLContext:
@@ -133,8 +140,11 @@ class SecureStream:
         filled = 0
         self.drained = False
         try:
+            # At most one record comes out at a time. So many are whole and have room for certain,
+            # and need no look at what is left; after a goodbye they are empty.
+            for _ in range(min(incoming.pending // LARGEST_RECORD, size // RECORD_SIZE)):
+                filled += read(size, buffer[filled:])  # type: ignore[operator]
             while filled < size:
-                # At most one record of 16 KiB comes out at a time.
                 count = read(size - filled, buffer[filled:])
                 if not count:
                     return filled

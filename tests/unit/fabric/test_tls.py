@@ -162,9 +162,9 @@ def test_bytes_in_both_directions(provisioned: Provisioned) -> None:
 @pytest.mark.parametrize("prepare", [lambda _context: None, as_old_brokers], ids=["1.3", "1.2"])
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    sizes=st.lists(st.integers(1, 40_000), min_size=1, max_size=5),
-    cuts=st.lists(st.integers(1, 30_000), max_size=8),
-    buffers=st.lists(st.one_of(st.integers(1, 40_000), st.just(16_384)), min_size=1, max_size=8),
+    sizes=st.lists(st.integers(1, 90_000), min_size=1, max_size=5),
+    cuts=st.lists(st.integers(1, 90_000), max_size=8),
+    buffers=st.lists(st.one_of(st.integers(1, 200_000), st.just(16_384)), min_size=1, max_size=8),
 )
 def test_once_it_is_drained_nothing_more_comes_out(
     provisioned: Provisioned,
@@ -204,6 +204,29 @@ def test_goodbye(provisioned: Provisioned) -> None:
     server.feed(client.take())
     assert (server.read_into(buffer), server.read_into(buffer)) == (4, 0)
     assert server.read_into(buffer) == 0
+
+
+def test_what_comes_behind_a_goodbye_is_not_read(provisioned: Provisioned) -> None:
+    client, server = streams(provisioned)
+    agree(client, server)
+    buffer = memoryview(bytearray(200_000))
+    client.write(b"x" * 50_000)
+    client.say_goodbye()
+    server.feed(client.take() + bytes(100_000))
+    assert server.read_into(buffer) == 50_000
+    assert server.read_into(buffer) == 0
+
+
+def test_a_row_of_large_records_that_ends_in_a_small_one(provisioned: Provisioned) -> None:
+    client, server = streams(provisioned)
+    agree(client, server)
+    buffer = memoryview(bytearray(300_000))
+    client.write(b"x" * 262_144)
+    client.write(b"y")
+    server.feed(client.take())
+    assert server.read_into(buffer) == 262_145
+    assert server.drained
+    assert bytes(buffer[:262_145]) == b"x" * 262_144 + b"y"
 
 
 def test_what_was_changed_on_the_way(provisioned: Provisioned) -> None:
