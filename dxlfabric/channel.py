@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from dxlfabric.buffers import Buffers
 from dxlfabric.errors import CertificateError, MalformedPacketError
@@ -133,7 +133,8 @@ class Channel(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the conversation."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP transports always are
+        # Those of TCP always are, though other event loops' do not inherit from asyncio's.
+        transport = cast("asyncio.Transport", transport)
         self._transport = transport
         self._socket = transport.get_extra_info("socket")
         address = transport.get_extra_info("peername")
