@@ -34,7 +34,7 @@ def made() -> list[Directory]:
 
 @pytest.fixture
 def target(tmp_path: Path, made: list[Directory]) -> Iterator[Target]:
-    target = Target(tmp_path / "x" / "root", made.append)
+    target = Target(tmp_path / "x" / "base", made.append)
     yield target
     target.close()
     made.clear()
@@ -56,9 +56,9 @@ def test_directories_are_made_and_told(
 ) -> None:
     path = write(target, "a", "b", "c")
 
-    assert path == tmp_path / "x/root/a/b/c"
+    assert path == tmp_path / "x/base/a/b/c"
     assert path.is_file()
-    parents = ["", "x", "x/root", "x/root/a"]
+    parents = ["", "x", "x/base", "x/base/a"]
     expected = sorted((tmp_path / parent).stat().st_ino for parent in parents)
     assert sorted(directory.identity[1] for directory in made) == expected
     write(target, "a", "b", "d")
@@ -95,11 +95,11 @@ def test_no_way_through_it(target: Target, tmp_path: Path, kind: str) -> None:
     (tmp_path / "outside").mkdir()
     write(target, "a", "b")
     if kind == "link":
-        (tmp_path / "x/root/a/way").symlink_to(tmp_path / "outside")
+        (tmp_path / "x/base/a/way").symlink_to(tmp_path / "outside")
     else:
-        (tmp_path / "x/root/a/way").write_bytes(b"")
+        (tmp_path / "x/base/a/way").write_bytes(b"")
     message = (
-        f"file name 'a/way' leads through {tmp_path / 'x/root/a/way'}, which is a link or a file"
+        f"file name 'a/way' leads through {tmp_path / 'x/base/a/way'}, which is a link or a file"
     )
 
     for call in (target.place, target.found, target.open_existing):
@@ -113,7 +113,7 @@ def test_no_way_through_it(target: Target, tmp_path: Path, kind: str) -> None:
 def test_making_a_directory(target: Target, tmp_path: Path) -> None:
     assert target.make_directory(("a", "b"))
     assert not target.make_directory(("a", "b"))
-    assert (tmp_path / "x/root/a/b").is_dir()
+    assert (tmp_path / "x/base/a/b").is_dir()
     assert not target.make_directory(())
 
 
@@ -135,10 +135,10 @@ def test_a_root_behind_links_is_the_caller_s(tmp_path: Path, made: list[Director
 
 @pytest.mark.parametrize(("mask", "bits"), [(0o022, 0o111), (0o077, 0o100), (0o777, 0)])
 def test_executable_bits(target: Target, tmp_path: Path, mask: int, bits: int) -> None:
-    (tmp_path / "x" / "root").mkdir(parents=True)
+    (tmp_path / "x" / "base").mkdir(parents=True)
     before = os.umask(mask)
     try:
         assert target.runnable(target.place(("a",))) == bits
     finally:
         os.umask(before)
-    assert list((tmp_path / "x/root").iterdir()) == []
+    assert list((tmp_path / "x/base").iterdir()) == []
